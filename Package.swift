@@ -1,0 +1,78 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Dependencies point downwards only; Tests/RepositoryTests holds this list against the code.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+let package = Package(
+    name: "prism",
+    products: [.executable(name: "prism", targets: ["prism"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    ],
+    targets: [
+        // C: generated code, system libraries, and what Swift cannot import.
+        .target(name: "CPrismWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
+        .target(name: "CLinux"),
+        .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .target(name: "CYAML", linkerSettings: [.linkedLibrary("yaml")]),
+
+        // Pure: no I/O, no clock; time is passed in.
+        .target(name: "PrismWire", dependencies: ["CPrismWire"], swiftSettings: strict),
+        .target(name: "PrismCore", dependencies: ["PrismWire"], swiftSettings: strict),
+        .target(name: "PrismSimulation", dependencies: ["PrismCore", "PrismWire"], swiftSettings: strict),
+
+        // Thin shells.
+        .target(name: "PrismReactor", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(
+            name: "PrismSQLite",
+            dependencies: ["CSQLite", "PrismCore", "PrismReactor", "PrismWire"], swiftSettings: strict),
+        .target(name: "PrismConfiguration", dependencies: ["CYAML", "PrismCore"], swiftSettings: strict),
+        .target(
+            name: "PrismAdmin",
+            dependencies: [
+                "PrismCore",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .target(
+            name: "PrismServer",
+            dependencies: ["CLinux", "PrismConfiguration", "PrismCore", "PrismReactor", "PrismSQLite", "PrismWire"],
+            swiftSettings: strict),
+        // What the commands share: a blocking client, the admin socket's HTTP, output, the load generator.
+        .target(
+            name: "PrismTools", dependencies: ["CLinux", "PrismCore", "PrismReactor", "PrismWire"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "prism",
+            dependencies: [
+                "PrismAdmin", "PrismConfiguration", "PrismCore", "PrismReactor", "PrismServer", "PrismSQLite",
+                "PrismTools", "PrismWire",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "prism-simulate",
+            dependencies: [
+                "PrismSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+
+        // Tests, by module. Tests/EndToEnd is Python and drives the built binary.
+        .target(name: "CFaultVFS", dependencies: ["CSQLite"], path: "Tests/CFaultVFS"),
+        .testTarget(name: "PrismWireTests", dependencies: ["PrismWire", "CPrismWire"], swiftSettings: strict),
+        .testTarget(name: "PrismCoreTests", dependencies: ["PrismCore", "PrismWire"], swiftSettings: strict),
+        .testTarget(name: "PrismReactorTests", dependencies: ["PrismReactor", "CLinux"], swiftSettings: strict),
+        .testTarget(
+            name: "PrismSQLiteTests", dependencies: ["PrismSQLite", "CSQLite", "CFaultVFS", "PrismCore", "PrismWire"],
+            swiftSettings: strict),
+        .testTarget(name: "PrismConfigurationTests", dependencies: ["PrismConfiguration"], swiftSettings: strict),
+        .testTarget(name: "PrismAdminTests", dependencies: ["PrismAdmin", "PrismCore"], swiftSettings: strict),
+        .testTarget(name: "PrismToolsTests", dependencies: ["PrismTools", "PrismWire"], swiftSettings: strict),
+        .testTarget(name: "PrismSimulationTests", dependencies: ["PrismSimulation"], swiftSettings: strict),
+        .testTarget(name: "RepositoryTests"),
+    ]
+)

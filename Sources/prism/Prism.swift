@@ -1,0 +1,1 @@
+@main struct Prism { static func main() {} }
