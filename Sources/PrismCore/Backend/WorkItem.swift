@@ -1,0 +1,33 @@
+public import PrismWire
+
+/// What a session hands to a backend: one admitted request. Decoded and validated once already.
+public struct WorkItem: Sendable {
+    public let reference: RequestReference
+    public let kind: OperationKind
+    /// `Request.read_only`, or a request of a read-only transaction.
+    public let isReadOnly: Bool
+    /// Not none: the request belongs to this transaction. For `Begin` it names the transaction to be opened.
+    public let transaction: TransactionReference
+    /// The peer's uid; scopes idempotency keys.
+    public let uid: UInt32
+    /// CLOCK_MONOTONIC nanoseconds; always set (`UInt64.max` at most).
+    public let deadlineNanoseconds: UInt64
+    /// When the session handed it over; CLOCK_MONOTONIC nanoseconds.
+    public let submittedNanoseconds: UInt64
+    /// The message, to be decoded with `RequestMessage`.
+    public let frame: FrameBox
+
+    public init(
+        reference: RequestReference, kind: OperationKind, isReadOnly: Bool, transaction: TransactionReference,
+        uid: UInt32, deadlineNanoseconds: UInt64, submittedNanoseconds: UInt64, frame: FrameBox
+    ) {
+        self.reference = reference
+        self.kind = kind
+        self.isReadOnly = isReadOnly
+        self.transaction = transaction
+        self.uid = uid
+        self.deadlineNanoseconds = deadlineNanoseconds
+        self.submittedNanoseconds = submittedNanoseconds
+        self.frame = frame
+    }
+}

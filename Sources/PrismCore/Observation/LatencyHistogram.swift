@@ -1,0 +1,51 @@
+/// Durations in buckets of a 1-2-5 series from 10 µs to 100 s, and one above. Mergeable; fixed memory.
+public struct LatencyHistogram: Sendable, Equatable {
+    /// Upper bounds in nanoseconds, inclusive.
+    public static let boundsNanoseconds: [UInt64] = {
+        var bounds: [UInt64] = []
+        var decade: UInt64 = 10_000
+        while decade < 100_000_000_000 {
+            bounds += [decade, decade * 2, decade * 5]
+            decade *= 10
+        }
+        return bounds + [100_000_000_000]
+    }()
+
+    /// One count a bound, and a last one for what lies above all of them. Not cumulative.
+    public private(set) var counts: [UInt64]
+    public private(set) var sumNanoseconds: UInt64 = 0
+
+    public init() { counts = Array(repeating: 0, count: Self.boundsNanoseconds.count + 1) }
+
+    public var count: UInt64 { counts.reduce(0, +) }
+
+    public mutating func record(nanoseconds: UInt64) {
+        var low = 0
+        var high = counts.count - 1
+        while low < high {
+            let middle = (low + high) / 2
+            if nanoseconds <= Self.boundsNanoseconds[middle] { high = middle } else { low = middle + 1 }
+        }
+        counts[low] += 1
+        sumNanoseconds = sumNanoseconds.addingReportingOverflow(nanoseconds).partialValue
+    }
+
+    public mutating func merge(_ other: LatencyHistogram) {
+        for index in counts.indices { counts[index] += other.counts[index] }
+        sumNanoseconds &+= other.sumNanoseconds
+    }
+
+    /// The bound below which a share of the values lies, nanoseconds; nil without values. Values above the last bound
+    /// answer `UInt64.max`: unknown, not 100 s.
+    public func quantileBoundNanoseconds(_ share: Double) -> UInt64? {
+        let total = count
+        guard total > 0 else { return nil }
+        let rank = UInt64((Double(total) * share).rounded(.up))
+        var seen: UInt64 = 0
+        for (index, bound) in Self.boundsNanoseconds.enumerated() {
+            seen += counts[index]
+            if seen >= rank { return bound }
+        }
+        return .max
+    }
+}

@@ -1,0 +1,89 @@
+public import PrismWire
+
+/// What one reactor has counted. Plain values: written by its thread only, copied to be read.
+public struct Metrics: Sendable {
+    /// Labels of `prism_requests_total`.
+    public struct RequestKey: Hashable, Sendable {
+        /// Index of the backend; -1: answered without one.
+        public var backend: Int16
+        public var operation: UInt8
+        public var code: StatusCode
+        /// Index into `clientLabels`.
+        public var client: UInt8
+    }
+
+    public enum CancelReason: UInt8, Sendable, CaseIterable {
+        case deadline, request, disconnect, drain, transactionLimit
+
+        public var name: String {
+            switch self {
+            case .deadline: "deadline"
+            case .request: "request"
+            case .disconnect: "disconnect"
+            case .drain: "drain"
+            case .transactionLimit: "transaction_limit"
+            }
+        }
+    }
+
+    /// Most different client labels; later ones count as `other` (label 0).
+    public static let clientLabelsMax = 64
+
+    public var requests: [RequestKey: UInt64] = [:]
+    public var clientLabels: [String] = ["other"]
+    /// By backend index; the last one is for requests without a backend.
+    public var requestDuration: [LatencyHistogram]
+    public var queueDuration: [LatencyHistogram]
+    public var backendDuration: [LatencyHistogram]
+    public var deadlineExceeded: [Stage: UInt64] = [:]
+    public var cancelled: [CancelReason: UInt64] = [:]
+    public var bytesIn: UInt64 = 0
+    public var bytesOut: UInt64 = 0
+    public var connectionsAccepted: UInt64 = 0
+    public var connectionsRefused: UInt64 = 0
+    public var protocolErrors: UInt64 = 0
+    public var invariantViolations: UInt64 = 0
+    /// Late completions of requests that had their answer already.
+    public var lateCompletions: UInt64 = 0
+    /// Connections closed while requests that had been read were unanswered, although they were not in error.
+    public var unansweredAtClose: UInt64 = 0
+
+    public init(backends: Int) {
+        requestDuration = Array(repeating: LatencyHistogram(), count: backends + 1)
+        queueDuration = requestDuration
+        backendDuration = requestDuration
+    }
+
+    public mutating func merge(_ other: Metrics) {
+        // Label indices differ between reactors: translate by name.
+        let labels = other.clientLabels.map { clientLabel($0) }
+        for (key, value) in other.requests {
+            var translated = key
+            translated.client = labels[Int(key.client)]
+            requests[translated, default: 0] += value
+        }
+        for index in requestDuration.indices {
+            requestDuration[index].merge(other.requestDuration[index])
+            queueDuration[index].merge(other.queueDuration[index])
+            backendDuration[index].merge(other.backendDuration[index])
+        }
+        deadlineExceeded.merge(other.deadlineExceeded, uniquingKeysWith: +)
+        cancelled.merge(other.cancelled, uniquingKeysWith: +)
+        bytesIn += other.bytesIn
+        bytesOut += other.bytesOut
+        connectionsAccepted += other.connectionsAccepted
+        connectionsRefused += other.connectionsRefused
+        protocolErrors += other.protocolErrors
+        invariantViolations += other.invariantViolations
+        lateCompletions += other.lateCompletions
+        unansweredAtClose += other.unansweredAtClose
+    }
+
+    /// The index of a client's label, bounded.
+    public mutating func clientLabel(_ name: String) -> UInt8 {
+        if let index = clientLabels.firstIndex(of: name) { return UInt8(index) }
+        guard clientLabels.count < Self.clientLabelsMax else { return 0 }
+        clientLabels.append(name)
+        return UInt8(clientLabels.count - 1)
+    }
+}

@@ -1,0 +1,84 @@
+/// Everything that `/status`, `/metrics` and `prism status` show, at one moment. Copied; safe to use anywhere.
+public struct StatusSnapshot: Sendable {
+    public struct Client: Sendable {
+        public var uid: UInt32
+        public var pid: Int32
+        /// From `Hello`; empty without one.
+        public var name: String
+        public var inFlight: Int
+        public var bufferedBytes: Int
+        public var requestsTotal: UInt64
+
+        public init(
+            uid: UInt32, pid: Int32, name: String, inFlight: Int, bufferedBytes: Int, requestsTotal: UInt64
+        ) {
+            self.uid = uid
+            self.pid = pid
+            self.name = name
+            self.inFlight = inFlight
+            self.bufferedBytes = bufferedBytes
+            self.requestsTotal = requestsTotal
+        }
+    }
+
+    public struct Backend: Sendable {
+        public var name: String
+        public var kind: BackendDescription.Kind
+        public var isDefault: Bool
+        public var isHealthy: Bool
+        /// Why it is not; empty while it is.
+        public var problem: String
+        public var queueDepth: Int
+        /// Connections by state: `idle`, `busy`, `leased`, and for SQLite `writer`.
+        public var connections: [String: Int]
+
+        public init(
+            name: String, kind: BackendDescription.Kind, isDefault: Bool, isHealthy: Bool = true, problem: String = "",
+            queueDepth: Int = 0, connections: [String: Int] = [:]
+        ) {
+            self.name = name
+            self.kind = kind
+            self.isDefault = isDefault
+            self.isHealthy = isHealthy
+            self.problem = problem
+            self.queueDepth = queueDepth
+            self.connections = connections
+        }
+    }
+
+    /// Most clients listed; the busiest come first.
+    public static let clientsListedMax = 100
+
+    public var version: String
+    public var processID: Int32
+    public var uptimeNanoseconds: UInt64
+    public var reactors: Int
+    public var dataSocket: String
+    public var drainState: DrainState
+    public var drainReason: String
+    public var clients: Int
+    public var clientList: [Client]
+    public var backends: [Backend]
+    public var inFlight: Int
+    public var transactions: Int
+    public var bufferedBytes: Int
+    public var metrics: Metrics
+    public var drainReport: DrainReport?
+
+    public init(version: String, backends: [Backend]) {
+        self.version = version
+        self.backends = backends
+        processID = 0
+        uptimeNanoseconds = 0
+        reactors = 1
+        dataSocket = ""
+        drainState = .serving
+        drainReason = ""
+        clients = 0
+        clientList = []
+        inFlight = 0
+        transactions = 0
+        bufferedBytes = 0
+        metrics = Metrics(backends: backends.count)
+    }
+}

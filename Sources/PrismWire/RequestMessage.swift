@@ -1,0 +1,73 @@
+/// A decoded request. Borrows the arena it was decoded in: valid until that arena's next `reset()`.
+public struct RequestMessage {
+    public let pointer: UnsafePointer<Prism__V1__Request>
+
+    /// Decodes one message. Nil: not decodable, or above the arena's limit.
+    public init?(_ bytes: UnsafeRawBufferPointer, in arena: Arena) {
+        guard
+            let message = prism__v1__request__unpack(
+                arena.allocator, bytes.count, bytes.bindMemory(to: UInt8.self).baseAddress)
+        else { return nil }
+        pointer = UnsafePointer(message)
+    }
+
+    public var id: UInt64 { pointer.pointee.id }
+    public var timeoutMicroseconds: UInt64 { pointer.pointee.timeout_microseconds }
+    public var deadlineNanoseconds: UInt64 { pointer.pointee.deadline_nanoseconds }
+    public var backend: UnsafeRawBufferPointer { pointer.pointee.backend.bytes }
+    public var transaction: UInt64 { pointer.pointee.transaction }
+    public var isReadOnly: Bool { pointer.pointee.read_only != 0 }
+    public var idempotencyKey: UnsafeRawBufferPointer { pointer.pointee.idempotency_key.bytes }
+    public var traceparent: UnsafeRawBufferPointer { pointer.pointee.traceparent.bytes }
+
+    /// Nil: no operation, or one this version does not know.
+    public var kind: OperationKind? {
+        OperationKind(rawValue: UInt8(truncatingIfNeeded: pointer.pointee.operation_case.rawValue))
+    }
+
+    // The operation, by kind. Asking for another kind than `kind` is a programming error and answers nil.
+    public var get: Prism__V1__Get? { kind == .get ? pointer.pointee.get?.pointee : nil }
+    public var getMany: Prism__V1__GetMany? { kind == .getMany ? pointer.pointee.get_many?.pointee : nil }
+    public var put: Prism__V1__Put? { kind == .put ? pointer.pointee.put?.pointee : nil }
+    public var delete: Prism__V1__Delete? { kind == .delete ? pointer.pointee.delete_?.pointee : nil }
+    public var increment: Prism__V1__Increment? { kind == .increment ? pointer.pointee.increment?.pointee : nil }
+    public var touch: Prism__V1__Touch? { kind == .touch ? pointer.pointee.touch?.pointee : nil }
+    public var write: Prism__V1__Write? { kind == .write ? pointer.pointee.write?.pointee : nil }
+    public var scan: Prism__V1__Scan? { kind == .scan ? pointer.pointee.scan?.pointee : nil }
+    public var count: Prism__V1__Count? { kind == .count ? pointer.pointee.count?.pointee : nil }
+    public var watch: Prism__V1__Watch? { kind == .watch ? pointer.pointee.watch?.pointee : nil }
+    public var query: Prism__V1__Query? { kind == .query ? pointer.pointee.query?.pointee : nil }
+    public var batch: Prism__V1__Batch? { kind == .batch ? pointer.pointee.batch?.pointee : nil }
+    public var begin: Prism__V1__Begin? { kind == .begin ? pointer.pointee.begin?.pointee : nil }
+    public var savepoint: Prism__V1__Savepoint? { kind == .savepoint ? pointer.pointee.savepoint?.pointee : nil }
+    public var rollbackTo: Prism__V1__RollbackTo? {
+        kind == .rollbackTo ? pointer.pointee.rollback_to?.pointee : nil
+    }
+    public var hello: Prism__V1__Hello? { kind == .hello ? pointer.pointee.hello?.pointee : nil }
+    public var ping: Prism__V1__Ping? { kind == .ping ? pointer.pointee.ping?.pointee : nil }
+    public var cancel: Prism__V1__Cancel? { kind == .cancel ? pointer.pointee.cancel?.pointee : nil }
+}
+
+extension ProtobufCBinaryData {
+    /// The bytes, borrowed.
+    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: data, count: data == nil ? 0 : len) }
+
+    /// The bytes as text; ill-formed UTF-8 is repaired, so judge it first.
+    public var string: String { String(decoding: bytes, as: UTF8.self) }
+
+    public var isEmpty: Bool { len == 0 }
+}
+
+/// Elements of a repeated message field.
+public func elements<T>(_ base: UnsafeMutablePointer<UnsafeMutablePointer<T>?>?, _ count: Int)
+    -> UnsafeBufferPointer<UnsafeMutablePointer<T>?>
+{
+    UnsafeBufferPointer(start: base.map { UnsafePointer($0) }, count: base == nil ? 0 : count)
+}
+
+/// Elements of a repeated bytes (or string) field.
+public func elements(_ base: UnsafeMutablePointer<ProtobufCBinaryData>?, _ count: Int)
+    -> UnsafeBufferPointer<ProtobufCBinaryData>
+{
+    UnsafeBufferPointer(start: base.map { UnsafePointer($0) }, count: base == nil ? 0 : count)
+}
