@@ -1,0 +1,191 @@
+import PrismWire
+
+extension Multiplexer {
+    /// Judges one decoded request and sends it on its way, or refuses it.
+    mutating func admit(_ index: Int, _ request: RequestMessage, _ frame: UnsafeRawBufferPointer, _ now: UInt64) {
+        let transaction = request.transaction == 0 ? nil : openTransaction(request.transaction, of: index)
+        do throws(Failure) {
+            try validation.check(request)
+            guard let kind = request.kind else { return }  // check has refused that
+            if kind.isControl {
+                guard phase < .cancelling else { throw refusedByDrain }
+                return control(index, request, kind, now)
+            }
+            let slot = try accepted(index, request, kind, transaction, frame, now)
+            if let transaction = slot.transaction < 0 ? nil : Int(slot.transaction) {
+                start(slot, of: index, in: transaction, request, frame, now)
+            } else {
+                start(slot, of: index, request, frame, now)
+            }
+        } catch {
+            refuse(index, request, transaction, error, frame, now)
+        }
+    }
+
+    /// Every rule that needs more than the request itself.
+    private func accepted(
+        _ index: Int, _ request: RequestMessage, _ kind: OperationKind, _ transaction: Int?,
+        _ frame: UnsafeRawBufferPointer, _ now: UInt64
+    ) throws(Failure) -> RequestSlot {
+        if phase >= .cancelling || (phase >= .draining && transaction == nil) { throw refusedByDrain }
+        if request.transaction != 0, transaction == nil {
+            throw Failure(
+                .notFound, at: .admission,
+                "transaction \(request.transaction) is not open on this connection; handles belong to the connection that began them"
+            )
+        }
+        let backend = try chosenBackend(request, transaction)
+        let isReadOnly = request.isReadOnly || kind.isKeyValueRead || transaction.map { transactions[$0].isReadOnly } ?? false
+        if isReadOnly, kind.isKeyValueWrite {
+            throw Failure(.invalidArgument, at: .admission, "\(kind.name) writes, and the transaction is read-only")
+        }
+        if let refusal = AccessPolicy.refusal(
+            connections[index].rule, request, kind: kind, isReadOnly: isReadOnly,
+            backend: settings.backends[backend].name)
+        {
+            throw refusal
+        }
+        let arrived = connections[index].lastReadNanoseconds
+        let deadline = deadline(of: request, arrived: arrived)
+        guard deadline > now else {
+            throw Failure(
+                .deadlineExceeded, at: .admission, "the deadline had passed when the request arrived", isRetryable: true)
+        }
+        guard bufferedBytes + frame.count <= settings.bufferedBytesMax else {
+            throw limit("limits.buffered_bytes (\(settings.bufferedBytesMax))")
+        }
+        guard !requests.isFull else { throw limit("limits.in_flight (\(requests.capacityMax))") }
+        if kind == .begin, transactions.isFull { throw limit("limits.transactions (\(transactions.capacityMax))") }
+        var slot = RequestSlot(
+            id: request.id, kind: kind, backend: Int16(backend), isReadOnly: isReadOnly, connection: Int32(index),
+            arrived: arrived, deadline: deadline, frameBytes: Int32(frame.count), state: .submitted)
+        slot.transaction = Int32(transaction ?? -1)
+        return slot
+    }
+
+    private func chosenBackend(_ request: RequestMessage, _ transaction: Int?) throws(Failure) -> Int {
+        var named: Int?
+        if request.backend.isEmpty {
+            named = defaultBackend
+        } else {
+            for index in settings.backends.indices where request.backend.elementsEqual(settings.backends[index].name.utf8) {
+                named = index
+            }
+        }
+        if let transaction {
+            let own = Int(transactions[transaction].backend)
+            guard request.backend.isEmpty || named == own else {
+                throw Failure(
+                    .invalidArgument, at: .admission,
+                    "the transaction is on backend \(settings.backends[own].name); leave the backend out or name that one")
+            }
+            return own
+        }
+        guard let named, named >= 0 else {
+            let names = settings.backends.map(\.name).joined(separator: ", ")
+            throw Failure(
+                .notFound, at: .admission,
+                "there is no backend \(String(decoding: request.backend, as: UTF8.self)); configured: \(names)")
+        }
+        return named
+    }
+
+    /// The earlier of timeout and deadline, the default without both, capped by the maximum. Saturates.
+    private func deadline(of request: RequestMessage, arrived: UInt64) -> UInt64 {
+        var deadline = UInt64.max
+        if request.timeoutMicroseconds > 0 {
+            let (nanoseconds, overflow) = request.timeoutMicroseconds.multipliedReportingOverflow(by: 1_000)
+            deadline = overflow ? .max : saturatingSum(arrived, nanoseconds)
+        }
+        if request.deadlineNanoseconds > 0 { deadline = min(deadline, request.deadlineNanoseconds) }
+        if request.timeoutMicroseconds == 0, request.deadlineNanoseconds == 0 {
+            deadline = saturatingSum(arrived, settings.defaultTimeoutNanoseconds)
+        }
+        return min(deadline, saturatingSum(arrived, settings.maximumTimeoutNanoseconds))
+    }
+
+    private func limit(_ name: String) -> Failure {
+        Failure(
+            .resourceExhausted, at: .admission, "\(name) is reached; wait, or send less at a time", isRetryable: true,
+            retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds)
+    }
+
+    var refusedByDrain: Failure {
+        Failure(
+            .unavailable, at: .admission, "the sidecar is ending (\(phase.name)); send it to its successor",
+            isRetryable: true, retryAfterMicroseconds: MultiplexerSettings.drainRetryMicroseconds)
+    }
+
+    // MARK: starting
+
+    /// A request of its own: straight to the backend.
+    private mutating func start(
+        _ slot: RequestSlot, of index: Int, _ request: RequestMessage, _ frame: UnsafeRawBufferPointer, _ now: UInt64
+    ) {
+        let position = enter(slot, of: index)
+        var transaction = TransactionReference.none
+        if slot.kind == .begin {
+            transaction = transactionReference(openTransaction(for: position, of: index, isReadOnly: request.isReadOnly))
+        }
+        let work = WorkItem(
+            reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly, transaction: transaction,
+            uid: connections[index].peer.uid, deadlineNanoseconds: slot.deadline, submittedNanoseconds: now,
+            frame: FrameBox(frame))
+        actions.append(.submit(backend: Int(slot.backend), work))
+    }
+
+    /// A request of a transaction: behind those sent before it.
+    private mutating func start(
+        _ slot: RequestSlot, of index: Int, in transaction: Int, _ request: RequestMessage,
+        _ frame: UnsafeRawBufferPointer, _ now: UInt64
+    ) {
+        var slot = slot
+        slot.state = .waiting
+        let position = enter(slot, of: index)
+        requests[position].work = WorkItem(
+            reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly,
+            transaction: transactionReference(transaction), uid: connections[index].peer.uid,
+            deadlineNanoseconds: slot.deadline, submittedNanoseconds: now, frame: FrameBox(frame))
+        enqueue(position, in: transaction, now)
+    }
+
+    /// Puts a request into the tables; it is in flight from now on.
+    private mutating func enter(_ slot: RequestSlot, of index: Int) -> Int {
+        guard let position = requests.insert({ slot }) else { preconditionFailure("admission checks the table first") }
+        bufferedBytes += Int(slot.frameBytes)
+        requestIndex.insert(connection: index, id: slot.id, slot: position)
+        requests[position].timer = timers.add(deadline: slot.deadline, kind: .request, index: position)
+        let first = connections[index].firstRequest
+        requests[position].nextInConnection = first
+        if first >= 0 { requests[Int(first)].previousInConnection = Int32(position) }
+        connections[index].firstRequest = Int32(position)
+        connections[index].inFlight += 1
+        return position
+    }
+
+    /// Answers a request that is not carried out. On a transaction with requests before it, it waits for its turn, so that
+    /// it fails in the order sent and poisons what comes after it, not what came before.
+    private mutating func refuse(
+        _ index: Int, _ request: RequestMessage, _ transaction: Int?, _ failure: Failure,
+        _ frame: UnsafeRawBufferPointer, _ now: UInt64
+    ) {
+        let kind = request.kind
+        if let transaction, !requests.isFull,
+            transactions[transaction].executing >= 0 || transactions[transaction].firstWaiting >= 0
+        {
+            var slot = RequestSlot(
+                id: request.id, kind: kind ?? .query, backend: transactions[transaction].backend, isReadOnly: true,
+                connection: Int32(index), arrived: connections[index].lastReadNanoseconds,
+                deadline: saturatingSum(now, settings.maximumTimeoutNanoseconds), frameBytes: 0, state: .waiting)
+            slot.transaction = Int32(transaction)
+            let position = enter(slot, of: index)
+            requests[position].refusal = failure
+            return enqueue(position, in: transaction, now)
+        }
+        if phase >= .draining, failure.code == .unavailable { report.refused += 1 }
+        if failure.code == .deadlineExceeded { metrics.deadlineExceeded[failure.stage, default: 0] += 1 }
+        count(backend: -1, kind: kind, failure.code, of: index)
+        write(failure, id: request.id, to: index)
+        if let transaction { poison(transaction, now) }
+    }
+}

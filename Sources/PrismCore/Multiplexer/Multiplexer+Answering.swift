@@ -1,0 +1,132 @@
+import PrismWire
+
+extension Multiplexer {
+    /// A backend has something to say. A late word on a request that has its answer already is counted and dropped.
+    public mutating func completed(_ completion: Completion, body: UnsafeRawBufferPointer, now: UInt64) {
+        let slot = completion.reference.slot
+        guard requests.isLive(slot, generation: completion.reference.generation) else {
+            metrics.lateCompletions += 1
+            return
+        }
+        if completion.kind == .part { return streamed(slot, body) }
+        let transaction = Int(requests[slot].transaction)
+        let kind = requests[slot].kind
+        if kind == .begin, completion.code == .ok {
+            scratch.removeAll(keepingUpTo: 1 << 16)
+            appendBeginResult(transaction)
+            finish(slot, completion, body: scratch.bytes, now)
+        } else {
+            finish(slot, completion, body: body, now)
+        }
+        if transaction >= 0 {
+            transactionAdvanced(transaction, kind, completion.code, completion.transactionEffect, now)
+        }
+    }
+
+    private mutating func streamed(_ slot: Int, _ body: UnsafeRawBufferPointer) {
+        let index = Int(requests[slot].connection)
+        let before = connections[index].output.count
+        ResponseFrame.appendPart(id: requests[slot].id, body: body, to: &connections[index].output)
+        bufferedBytes += connections[index].output.count - before
+        requests[slot].hasStreamed = true
+        requests[slot].streamDebt += Int32(clamping: body.count)
+        connections[index].hasStreamDebt = true
+        requestFlush(index)
+    }
+
+    /// The final answer of a request in flight; frees its slot.
+    mutating func finish(
+        _ slot: Int, _ completion: Completion, body: UnsafeRawBufferPointer, _ now: UInt64
+    ) {
+        let index = Int(requests[slot].connection)
+        let room = settings.bufferedBytesPerConnectionMax * MultiplexerSettings.outputOverrunFactor
+        if body.count > 4_096, connections[index].output.count + body.count > room {
+            let failure = Failure(
+                .resourceExhausted, at: .stream, outcome: requests[slot].mayWrite ? .executed : .notExecuted,
+                "the connection's buffer is full of answers that the client has not read; read them, or ask for less at a time",
+                isRetryable: !requests[slot].mayWrite,
+                retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds)
+            return finish(slot, failure, now)
+        }
+        let total = now - min(now, requests[slot].arrived)
+        let queue = completion.startedNanoseconds - min(completion.startedNanoseconds, requests[slot].arrived)
+        let before = connections[index].output.count
+        ResponseFrame.appendFinal(
+            id: requests[slot].id, body: body,
+            cost: Cost(
+                queueMicroseconds: queue / 1_000, backendMicroseconds: completion.backendNanoseconds / 1_000,
+                totalMicroseconds: total / 1_000), to: &connections[index].output)
+        bufferedBytes += connections[index].output.count - before
+        requestFlush(index)
+        let backend = Int(requests[slot].backend)
+        metrics.requestDuration[backend].record(nanoseconds: total)
+        if completion.startedNanoseconds > 0 {
+            metrics.queueDuration[backend].record(nanoseconds: queue)
+            metrics.backendDuration[backend].record(nanoseconds: completion.backendNanoseconds)
+        }
+        let kind = requests[slot].kind
+        count(backend: backend, kind: kind, completion.code, of: index)
+        if completion.code == .deadlineExceeded { metrics.deadlineExceeded[completion.stage, default: 0] += 1 }
+        if phase > .serving { report.finished += 1 }
+        if settings.slowRequestNanoseconds > 0, total >= settings.slowRequestNanoseconds {
+            actions.append(
+                .log(
+                    .slowRequest(
+                        connection: reference(index), client: connections[index].clientName, backend: backend,
+                        operation: kind.name, code: completion.code.name, totalNanoseconds: total,
+                        queueNanoseconds: queue)))
+        }
+        free(slot)
+    }
+
+    /// The final answer of a request in flight that failed here, not in the backend.
+    mutating func finish(_ slot: Int, _ failure: Failure, _ now: UInt64) {
+        var failure = failure
+        if requests[slot].hasStreamed { failure.stage = .stream }
+        scratch.removeAll(keepingUpTo: 1 << 16)
+        ResponseBody.append(failure, to: &scratch)
+        let completion = Completion(
+            reference: requestReference(slot), kind: .final, code: failure.code, stage: failure.stage)
+        finish(slot, completion, body: scratch.bytes, now)
+    }
+
+    /// Takes a request out of every table. The id is free again.
+    mutating func free(_ slot: Int) {
+        let index = Int(requests[slot].connection)
+        let next = Int(requests[slot].nextInConnection)
+        let previous = Int(requests[slot].previousInConnection)
+        if previous >= 0 {
+            requests[previous].nextInConnection = Int32(next)
+        } else {
+            connections[index].firstRequest = Int32(next)
+        }
+        if next >= 0 { requests[next].previousInConnection = Int32(previous) }
+        connections[index].inFlight -= 1
+        if requests[slot].timer >= 0 { timers.cancel(requests[slot].timer) }
+        requestIndex.remove(connection: index, id: requests[slot].id)
+        bufferedBytes -= Int(requests[slot].frameBytes)
+        requests.remove(slot)
+        if connections[index].isReadingPaused || connections[index].state != .open { requestSettling(index) }
+    }
+
+    /// Answers a request that never got a slot.
+    mutating func write(_ failure: Failure, id: UInt64, to index: Int) {
+        scratch.removeAll(keepingUpTo: 1 << 16)
+        ResponseBody.append(failure, to: &scratch)
+        writeScratch(id: id, to: index)
+    }
+
+    /// Frames what is in `scratch` as a final answer.
+    mutating func writeScratch(id: UInt64, to index: Int) {
+        let before = connections[index].output.count
+        ResponseFrame.appendFinal(id: id, body: scratch.bytes, cost: Cost(), to: &connections[index].output)
+        bufferedBytes += connections[index].output.count - before
+        requestFlush(index)
+    }
+
+    mutating func count(backend: Int, kind: OperationKind?, _ code: StatusCode, of index: Int) {
+        let key = Metrics.RequestKey(
+            backend: Int16(backend), operation: kind?.rawValue ?? 0, code: code, client: connections[index].clientLabel)
+        metrics.requests[key, default: 0] += 1
+    }
+}

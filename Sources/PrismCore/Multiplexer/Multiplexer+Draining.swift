@@ -1,0 +1,73 @@
+import PrismWire
+
+extension Multiplexer {
+    /// The drain machine has entered a state (CONTRACT 6). Draining is decided elsewhere, once for the process; here it is
+    /// carried out for the connections of this reactor.
+    public mutating func enter(_ state: DrainState, reason: String, budgetLeftNanoseconds: UInt64, now: UInt64) {
+        guard state > phase else { return }
+        phase = state
+        drainReason = reason
+        switch state {
+        case .serving: break
+        case .lameDuck:
+            report.inFlightAtLameDuck = requests.count
+            notify(budgetLeftNanoseconds)
+        case .draining:
+            report.inFlightAtDraining = requests.count
+            notify(budgetLeftNanoseconds)
+        case .cancelling:
+            report.inFlightAtCancelling = requests.count
+            cancelEverything(now)
+        case .stopped: finishEverything(now)
+        }
+    }
+
+    private mutating func notify(_ budgetLeftNanoseconds: UInt64) {
+        scratch.removeAll(keepingUpTo: 1 << 16)
+        appendNotice(budgetLeftNanoseconds: budgetLeftNanoseconds)
+        for index in 0..<connections.endIndex where connections.isLive(index) {
+            guard connections[index].saidHello, connections[index].state != .failing else { continue }
+            writeScratch(id: 0, to: index)
+        }
+    }
+
+    /// Reading is shut down (what was sent before is still read, and refused), and all that is in flight is cancelled.
+    private mutating func cancelEverything(_ now: UInt64) {
+        for index in 0..<connections.endIndex where connections.isLive(index) {
+            if connections[index].state == .open { actions.append(.shutdownReading(reference(index))) }
+            requestSettling(index)
+        }
+        for slot in 0..<requests.endIndex where requests.isLive(slot) { cancel(slot, .drain, now) }
+        for transaction in 0..<transactions.endIndex where transactions.isLive(transaction) { abort(transaction, now) }
+    }
+
+    /// The budget is over: whatever a hung backend still holds is answered UNKNOWN.
+    private mutating func finishEverything(_ now: UInt64) {
+        for slot in 0..<requests.endIndex where requests.isLive(slot) {
+            if requests[slot].state == .waiting {
+                cancel(slot, .drain, now)
+            } else {
+                finishUnknown(slot, .drain, now)
+            }
+        }
+    }
+
+    /// The clients as `/status` lists them, the busiest first.
+    public func clientList() -> [StatusSnapshot.Client] {
+        var clients: [StatusSnapshot.Client] = []
+        for index in 0..<connections.endIndex where connections.isLive(index) {
+            let peer = connections[index].peer
+            clients.append(
+                StatusSnapshot.Client(
+                    uid: peer.uid, pid: peer.pid, name: connections[index].clientName,
+                    inFlight: Int(connections[index].inFlight), bufferedBytes: connections[index].bufferedBytes,
+                    requestsTotal: connections[index].requestsTotal))
+        }
+        clients.sort { ($0.inFlight, $0.requestsTotal) > ($1.inFlight, $1.requestsTotal) }
+        return Array(clients.prefix(StatusSnapshot.clientsListedMax))
+    }
+
+    public var inFlight: Int { requests.count }
+    public var openTransactions: Int { transactions.count }
+    public var clients: Int { connections.count }
+}

@@ -1,0 +1,126 @@
+import PrismWire
+
+extension Multiplexer {
+    /// How long a connection in error may take to read its last answer.
+    static var lingerNanoseconds: UInt64 { 1_000_000_000 }
+
+    /// Bytes have arrived on a connection.
+    public mutating func received(_ reference: ConnectionReference, _ bytes: UnsafeRawBufferPointer, now: UInt64) {
+        guard let index = live(reference), connections[index].state == .open else { return }
+        metrics.bytesIn += UInt64(bytes.count)
+        connections[index].lastReadNanoseconds = now
+        if connections[index].input.isEmpty, !connections[index].isReadingPaused {
+            let taken = takeFrames(index, bytes, now)
+            guard connections.isLive(index), connections[index].state == .open else { return }
+            keep(index, UnsafeRawBufferPointer(rebasing: bytes[taken...]))
+        } else {
+            keep(index, bytes)
+            if !connections[index].isReadingPaused { takeBuffered(index, now) }
+        }
+    }
+
+    /// The client has ended its sending side: what is complete is still answered, half a frame is dropped.
+    public mutating func inputEnded(_ reference: ConnectionReference, now: UInt64) {
+        guard let index = live(reference), connections[index].state == .open else { return }
+        connections[index].state = .inputEnded
+        requestSettling(index)
+    }
+
+    /// Takes up what waited while reading was paused.
+    mutating func resumeReading(_ index: Int, _ now: UInt64) {
+        guard mayTake(index) else { return }
+        connections[index].isReadingPaused = false
+        takeBuffered(index, now)
+        guard connections.isLive(index), !connections[index].isReadingPaused else { return }
+        if connections[index].state == .open { actions.append(.resumeReading(reference(index))) }
+    }
+
+    private mutating func keep(_ index: Int, _ bytes: UnsafeRawBufferPointer) {
+        connections[index].input.append(bytes)
+        bufferedBytes += bytes.count
+    }
+
+    private mutating func takeBuffered(_ index: Int, _ now: UInt64) {
+        // The bytes stay where they are meanwhile: nothing that a frame causes touches the input.
+        let taken = takeFrames(index, connections[index].input.bytes, now)
+        guard connections.isLive(index), taken > 0, connections[index].state != .failing else { return }
+        connections[index].input.consume(taken)
+        bufferedBytes -= taken
+    }
+
+    /// Takes whole frames off the front; the answer is how many bytes they had. Stops at a limit of the connection.
+    private mutating func takeFrames(_ index: Int, _ bytes: UnsafeRawBufferPointer, _ now: UInt64) -> Int {
+        var taken = 0
+        while true {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[taken...])
+            switch Frame.scan(rest, bytesMax: settings.wire.frameBytesMax) {
+            case .incomplete: return taken
+            case .invalid(let length):
+                let message =
+                    length == 0
+                    ? "a frame of length 0: every frame holds one Request"
+                    : "a frame of \(length) bytes is above limits.frame_bytes (\(settings.wire.frameBytesMax))"
+                protocolError(index, message, now)
+                return taken
+            case .frame(let length):
+                guard mayTake(index) else {
+                    connections[index].isReadingPaused = true
+                    actions.append(.pauseReading(reference(index)))
+                    return taken
+                }
+                take(index, UnsafeRawBufferPointer(rebasing: rest[Frame.headerBytes..<Frame.headerBytes + length]), now)
+                guard connections.isLive(index), connections[index].state != .failing else { return taken }
+                taken += Frame.headerBytes + length
+            }
+        }
+    }
+
+    private func mayTake(_ index: Int) -> Bool {
+        Int(connections[index].inFlight) < settings.inFlightPerConnectionMax
+            && connections[index].output.count < settings.bufferedBytesPerConnectionMax
+    }
+
+    /// One complete frame: from here on exactly one final answer, or the end of the connection.
+    private mutating func take(_ index: Int, _ frame: UnsafeRawBufferPointer, _ now: UInt64) {
+        arena.reset()
+        guard let request = RequestMessage(frame, in: arena) else {
+            return protocolError(
+                index, "a frame is not a Request, or needs more than limits.decode_bytes (\(arenaLimit)) to decode", now)
+        }
+        guard request.id != 0 else { return protocolError(index, "a request has id 0; ids begin at 1", now) }
+        guard requestIndex.find(connection: index, id: request.id) == nil else {
+            return protocolError(index, "id \(request.id) is already in flight on this connection", now)
+        }
+        connections[index].requestsTotal += 1
+        admit(index, request, frame, now)
+    }
+
+    private var arenaLimit: Int { settings.wire.decodeBytesMax }
+
+    /// Ends a connection that broke the framing: one last answer with id 0, then close (CONTRACT 1).
+    private mutating func protocolError(_ index: Int, _ message: String, _ now: UInt64) {
+        metrics.protocolErrors += 1
+        actions.append(
+            .log(.protocolError(connection: reference(index), peer: connections[index].peer, message: message)))
+        endWithError(index, Failure(.invalidArgument, at: .decode, message), now)
+    }
+
+    /// Drops the connection's requests unanswered, sends one last answer with id 0, and closes when it is flushed.
+    mutating func endWithError(_ index: Int, _ failure: Failure, _ now: UInt64) {
+        dropRequests(of: index, .disconnect)
+        abandonTransactions(of: index)
+        connections[index].state = .failing
+        bufferedBytes -= connections[index].input.count
+        connections[index].input.removeAll()
+        connections[index].lingerTimer = timers.add(
+            deadline: saturatingSum(now, Self.lingerNanoseconds), kind: .linger, index: index)
+        scratch.removeAll(keepingUpTo: 1 << 16)
+        ResponseBody.append(failure, to: &scratch)
+        let before = connections[index].output.count
+        ResponseFrame.appendFinal(id: 0, body: scratch.bytes, cost: Cost(), to: &connections[index].output)
+        bufferedBytes += connections[index].output.count - before
+        if !connections[index].isReadingPaused { actions.append(.pauseReading(reference(index))) }
+        connections[index].isReadingPaused = true
+        requestFlush(index)
+    }
+}

@@ -1,0 +1,204 @@
+import PrismWire
+
+/// Everything that decides about client connections and their requests on one reactor: framing, admission, transactions,
+/// deadlines, cancelling, draining, backpressure. Pure: events and the time go in, bytes and actions come out, and the
+/// simulator drives the same code as the server.
+///
+/// After each event, or a batch of them, take `actions` and carry them out in order. Not thread-safe: one reactor, one
+/// multiplexer. Every complete frame read gets exactly one final answer while its connection lives and is not in error.
+public struct Multiplexer: ~Copyable {
+    public let settings: MultiplexerSettings
+    let reactor: UInt8
+    let validation: RequestValidation
+    let defaultBackend: Int
+
+    var connections: Slab<Connection>
+    var requests: Slab<RequestSlot>
+    var transactions: Slab<TransactionSlot>
+    var requestIndex = RequestIndex()
+    var timers = TimerHeap()
+    let arena: Arena
+    /// Where bodies of our own are encoded before they are framed.
+    var scratch = ByteQueue()
+    /// Connections to be looked at again: reading may go on, or they are finished.
+    var unsettled: [Int32] = []
+
+    /// Bytes held for clients: input, output, and messages handed to backends.
+    public internal(set) var bufferedBytes = 0
+    public internal(set) var metrics: Metrics
+    public internal(set) var phase: DrainState = .serving
+    public internal(set) var report = DrainReport()
+    var drainReason = ""
+
+    /// What the shell must do. Take them with `takeActions`.
+    var actions: [MultiplexerAction] = []
+
+    public init(settings: MultiplexerSettings, reactor: UInt8 = 0) {
+        self.settings = settings
+        self.reactor = reactor
+        validation = RequestValidation(limits: settings.wire)
+        defaultBackend = settings.backends.firstIndex { $0.isDefault } ?? -1
+        connections = Slab(capacityMax: settings.connectionsMax)
+        requests = Slab(capacityMax: min(settings.inFlightMax, RequestReference.slotsMax))
+        transactions = Slab(capacityMax: settings.transactionsMax)
+        metrics = Metrics(backends: settings.backends.count)
+        arena = Arena(limitBytes: settings.wire.decodeBytesMax)
+        actions.reserveCapacity(256)
+    }
+
+    /// Moves the actions that have gathered into `target`, which should be empty and is reused.
+    public mutating func takeActions(into target: inout [MultiplexerAction]) {
+        swap(&actions, &target)
+        actions.removeAll(keepingCapacity: true)
+    }
+
+    public var hasActions: Bool { !actions.isEmpty }
+
+    /// When `advance` must be called at the latest; CLOCK_MONOTONIC nanoseconds.
+    public var nextDeadline: UInt64 { timers.nextDeadline }
+
+    public var activity: DrainMachine.Activity {
+        DrainMachine.Activity(
+            clients: connections.count, inFlight: requests.count, transactions: transactions.count,
+            unflushed: phase == .cancelling ? unflushedConnections : 0)
+    }
+
+    private var unflushedConnections: Int {
+        var count = 0
+        for index in 0..<connections.endIndex where connections.isLive(index) {
+            if !connections[index].output.isEmpty || connections[index].state == .open { count += 1 }
+        }
+        return count
+    }
+
+    // MARK: connections
+
+    /// A client has connected. Nil: the table is full; close it. A peer that no rule admits is told so and closed.
+    public mutating func connectionOpened(peer: PeerCredentials, now: UInt64) -> ConnectionReference? {
+        let rule = settings.access.rule(for: peer)
+        let known = rule ?? AccessPolicy.Rule(uid: peer.uid)
+        let label = metrics.clientLabel(known.label.isEmpty ? "uid \(peer.uid)" : known.label)
+        guard let index = connections.insert({ Connection(peer: peer, rule: known, clientLabel: label) }) else {
+            metrics.connectionsRefused += 1
+            return nil
+        }
+        metrics.connectionsAccepted += 1
+        let reference = self.reference(index)
+        if rule == nil {
+            metrics.connectionsRefused += 1
+            let message = "no rule admits uid \(peer.uid), gid \(peer.gid); see rules in the configuration"
+            actions.append(.log(.connectionRefused(peer: peer, message: message)))
+            endWithError(index, Failure(.permissionDenied, at: .admission, message), now)
+        } else if phase >= .cancelling {
+            actions.append(.shutdownReading(reference))
+        }
+        return reference
+    }
+
+    /// The connection is gone, in both directions: its requests are cancelled, its transactions rolled back.
+    public mutating func connectionLost(_ reference: ConnectionReference, now: UInt64) {
+        guard let index = live(reference) else { return }
+        dropRequests(of: index, .disconnect)
+        forget(index)
+    }
+
+    /// The output of a connection, to be written to its socket. Valid until the next event.
+    public func output(_ reference: ConnectionReference) -> UnsafeRawBufferPointer? {
+        guard let index = live(reference) else { return nil }
+        return connections[index].output.bytes
+    }
+
+    /// `count` bytes of the output have been written.
+    public mutating func wrote(_ reference: ConnectionReference, count: Int, now: UInt64) {
+        guard let index = live(reference) else { return }
+        connections[index].isFlushRequested = false
+        connections[index].output.consume(count)
+        bufferedBytes -= count
+        metrics.bytesOut += UInt64(count)
+        if connections[index].hasStreamDebt, connections[index].output.count <= settings.streamWindowBytes / 2 {
+            creditStreams(index)
+        }
+        requestSettling(index)
+    }
+
+    // MARK: bookkeeping shared by the extensions
+
+    func reference(_ index: Int) -> ConnectionReference {
+        ConnectionReference(index: Int32(index), generation: connections.generation(index))
+    }
+
+    func live(_ reference: ConnectionReference) -> Int? {
+        connections.isLive(Int(reference.index), generation: reference.generation) ? Int(reference.index) : nil
+    }
+
+    func requestReference(_ slot: Int) -> RequestReference {
+        RequestReference(reactor: reactor, slot: slot, generation: requests.generation(slot))
+    }
+
+    func transactionReference(_ index: Int) -> TransactionReference {
+        TransactionReference(reactor: reactor, slot: index, generation: transactions.generation(index))
+    }
+
+    mutating func requestFlush(_ index: Int) {
+        guard !connections[index].isFlushRequested else { return }
+        connections[index].isFlushRequested = true
+        actions.append(.flush(reference(index)))
+    }
+
+    mutating func requestSettling(_ index: Int) {
+        guard !connections[index].isSettleRequested else { return }
+        connections[index].isSettleRequested = true
+        unsettled.append(Int32(index))
+    }
+
+    /// Looks again at connections whose load has changed: goes on reading, or closes what is finished. Call it after each
+    /// batch of events, before the actions are taken.
+    public mutating func settle(now: UInt64) {
+        var position = 0
+        while position < unsettled.count {
+            let index = Int(unsettled[position])
+            position += 1
+            guard connections.isLive(index) else { continue }
+            connections[index].isSettleRequested = false
+            if connections[index].isReadingPaused { resumeReading(index, now) }
+            if connections.isLive(index) { closeIfFinished(index) }
+        }
+        unsettled.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func closeIfFinished(_ index: Int) {
+        switch connections[index].state {
+        case .open: return
+        case .failing:
+            guard connections[index].output.isEmpty else { return }
+        case .inputEnded:
+            guard connections[index].inFlight == 0, connections[index].output.isEmpty,
+                !connections[index].isReadingPaused
+            else { return }
+        }
+        forget(index)
+    }
+
+    /// Rolls back what is open, closes the descriptor and frees the place.
+    private mutating func forget(_ index: Int) {
+        if connections[index].state != .failing { metrics.unansweredAtClose += UInt64(connections[index].inFlight) }
+        abandonTransactions(of: index)
+        if connections[index].lingerTimer >= 0 { timers.cancel(connections[index].lingerTimer) }
+        bufferedBytes -= connections[index].bufferedBytes
+        actions.append(.close(reference(index)))
+        connections.remove(index)
+    }
+
+    private mutating func creditStreams(_ index: Int) {
+        connections[index].hasStreamDebt = false
+        var slot = Int(connections[index].firstRequest)
+        while slot >= 0 {
+            let debt = Int(requests[slot].streamDebt)
+            if debt > 0 {
+                requests[slot].streamDebt = 0
+                actions.append(.credit(backend: Int(requests[slot].backend), requestReference(slot), bytes: debt))
+            }
+            slot = Int(requests[slot].nextInConnection)
+        }
+    }
+}

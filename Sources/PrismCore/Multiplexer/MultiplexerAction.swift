@@ -1,0 +1,27 @@
+/// What the shell must do, in order. Drained after every batch of events.
+public enum MultiplexerAction: Sendable {
+    case submit(backend: Int, WorkItem)
+    /// Ask the backend, and tell `Multiplexer.cancelled` what it said before handling any other event.
+    case cancel(backend: Int, RequestReference)
+    case credit(backend: Int, RequestReference, bytes: Int)
+    case abandon(backend: Int, TransactionReference)
+    /// There is output to be written; once a tick is enough.
+    case flush(ConnectionReference)
+    case pauseReading(ConnectionReference)
+    case resumeReading(ConnectionReference)
+    /// Shut the receiving side down, then go on reading until its end.
+    case shutdownReading(ConnectionReference)
+    /// Close the descriptor; the multiplexer has forgotten the connection.
+    case close(ConnectionReference)
+    case log(MultiplexerLog)
+}
+
+/// Events worth a line in the log.
+public enum MultiplexerLog: Sendable {
+    case protocolError(connection: ConnectionReference, peer: PeerCredentials, message: String)
+    case connectionRefused(peer: PeerCredentials, message: String)
+    case invariantViolated(String)
+    case slowRequest(
+        connection: ConnectionReference, client: String, backend: Int, operation: String, code: String,
+        totalNanoseconds: UInt64, queueNanoseconds: UInt64)
+}

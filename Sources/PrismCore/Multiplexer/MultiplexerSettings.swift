@@ -1,0 +1,29 @@
+public import PrismWire
+
+/// What a multiplexer is told at its start. Limits are for one multiplexer: the shell divides what is for the process.
+public struct MultiplexerSettings: Sendable {
+    public var wire = WireLimits()
+    public var connectionsMax = 16_384
+    public var inFlightPerConnectionMax = 1_024
+    public var inFlightMax = 65_536
+    public var bufferedBytesPerConnectionMax = 8 << 20
+    public var bufferedBytesMax = 256 << 20
+    public var transactionsMax = 1_024
+    public var streamWindowBytes = 256 << 10
+    public var defaultTimeoutNanoseconds: UInt64 = 30_000_000_000
+    public var maximumTimeoutNanoseconds: UInt64 = 3_600_000_000_000
+    /// Requests that take longer are logged; 0: none.
+    public var slowRequestNanoseconds: UInt64 = 1_000_000_000
+    public var backends: [BackendDescription] = []
+    public var access = AccessPolicy()
+    public var serverVersion = ""
+
+    public init() {}
+
+    /// What a client is told to wait when a limit of ours refuses it.
+    public static let limitRetryMicroseconds: UInt64 = 50_000
+    /// And when the sidecar is ending: by then another one may serve.
+    public static let drainRetryMicroseconds: UInt64 = 1_000_000
+    /// Above `bufferedBytesPerConnectionMax` times this, an answer is replaced by a small refusal.
+    public static let outputOverrunFactor = 4
+}

@@ -1,0 +1,45 @@
+import PrismWire
+
+/// One client connection. 10,000 idle ones cost their struct and nothing else: buffers exist while they hold bytes.
+struct Connection: ~Copyable {
+    enum State: Equatable {
+        case open
+        /// The client has ended its sending side: answers still go out, then the connection closes.
+        case inputEnded
+        /// A protocol error: the last answer is in the output; closes when that is flushed.
+        case failing
+    }
+
+    let peer: PeerCredentials
+    let rule: AccessPolicy.Rule
+    let clientLabel: UInt8
+    var state: State = .open
+    /// Bytes that were read and not yet taken: a part of a frame, or whole frames while reading is paused.
+    var input = ByteQueue()
+    var output = ByteQueue()
+    /// Requests in flight, newest first, linked through their slots; -1: none.
+    var firstRequest: Int32 = -1
+    var inFlight: Int32 = 0
+    /// Open transactions, linked through their slots; -1: none.
+    var firstTransaction: Int32 = -1
+    var isReadingPaused = false
+    var isFlushRequested = false
+    var isSettleRequested = false
+    /// A stream of this connection waits for credit.
+    var hasStreamDebt = false
+    /// While it is failing: when it is closed whether or not the client has read its last answer.
+    var lingerTimer: Int32 = -1
+    /// When the last bytes arrived; a timeout counts from there, however long a frame then waits in `input`.
+    var lastReadNanoseconds: UInt64 = 0
+    var saidHello = false
+    var clientName = ""
+    var requestsTotal: UInt64 = 0
+
+    init(peer: PeerCredentials, rule: AccessPolicy.Rule, clientLabel: UInt8) {
+        self.peer = peer
+        self.rule = rule
+        self.clientLabel = clientLabel
+    }
+
+    var bufferedBytes: Int { input.count + output.count }
+}

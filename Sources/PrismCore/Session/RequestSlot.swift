@@ -1,0 +1,45 @@
+import PrismWire
+
+/// One request in flight: a plain value in a table, driven by events. No task, no continuation.
+struct RequestSlot {
+    enum State {
+        /// Waits for its turn in its transaction; holds its work (or its refusal).
+        case waiting
+        /// With the backend.
+        case submitted
+        /// A cancel came too late to stop it; its answer is on its way.
+        case finishing
+    }
+
+    let id: UInt64
+    let kind: OperationKind
+    let backend: Int16
+    let isReadOnly: Bool
+    let connection: Int32
+    let arrived: UInt64
+    let deadline: UInt64
+    let frameBytes: Int32
+    var state: State
+    /// Index of its transaction; -1: none.
+    var transaction: Int32 = -1
+    var timer: Int32 = -1
+    /// Why the backend has been asked to cancel it.
+    var cancelReason: Metrics.CancelReason?
+    /// Parts have been sent.
+    var hasStreamed = false
+    /// Bytes of parts that the client has not taken yet.
+    var streamDebt: Int32 = 0
+    var nextInConnection: Int32 = -1
+    var previousInConnection: Int32 = -1
+    var nextInTransaction: Int32 = -1
+    /// While it waits: what will be submitted …
+    var work: WorkItem?
+    /// … or, instead, why it is refused when its turn comes.
+    var refusal: Failure?
+
+    /// Whether it may change anything: decides between NOT_EXECUTED and UNKNOWN when nobody can tell.
+    var mayWrite: Bool {
+        if isReadOnly { return false }
+        return kind.isKeyValueWrite || kind == .query || kind == .batch || kind == .commit
+    }
+}
