@@ -1,4 +1,4 @@
-// libyaml's event parser.
+// libyaml's event parser; used by PrismConfiguration only.
 #ifndef PRISM_CYAML_H
 #define PRISM_CYAML_H
 

@@ -1,0 +1,25 @@
+extension Configuration {
+    /// What one uid or one group may do. Enforced by admission.
+    public struct AccessRule: Sendable, Equatable {
+        public enum Subject: Sendable, Hashable, CustomStringConvertible {
+            case uid(UInt32)
+            case gid(UInt32)
+
+            public var description: String {
+                switch self {
+                case .uid(let id): "uid \(id)"
+                case .gid(let id): "gid \(id)"
+                }
+            }
+        }
+
+        public let subject: Subject
+        /// Backends it may use; `nil`: all of them; empty: none.
+        public let backends: [String]?
+        /// Key-value namespaces it may use; `nil`: all of them; empty: none.
+        public let namespaces: [String]?
+        public let readOnly: Bool
+        /// For logs and metrics; 1 to 64 of `a-z 0-9 - _`.
+        public let label: String?
+    }
+}

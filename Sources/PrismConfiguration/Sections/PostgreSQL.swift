@@ -1,0 +1,16 @@
+extension Configuration {
+    /// A PostgreSQL backend.
+    public struct PostgreSQL: Sendable, Equatable {
+        /// libpq's connection string or URL; never holds a password. Empty: libpq's environment.
+        public internal(set) var conninfo = ""
+        /// Read when connecting, and again when it changes.
+        public internal(set) var passwordFile: String?
+        public internal(set) var connectionsMin = 0
+        public internal(set) var connectionsMax = 0
+        public internal(set) var acquireTimeoutNanoseconds: UInt64 = 0
+        public internal(set) var idleTimeoutNanoseconds: UInt64 = 0
+        public internal(set) var lifetimeNanoseconds: UInt64 = 0
+        /// Behind a pooler in transaction mode: no session features are used.
+        public internal(set) var pooled = false
+    }
+}

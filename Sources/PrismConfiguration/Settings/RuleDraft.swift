@@ -1,0 +1,34 @@
+/// A rule while it is read, and for showing it.
+struct RuleDraft: Sendable {
+    var uid: UInt32?
+    var gid: UInt32?
+    var backends: [String]?
+    var namespaces: [String]?
+    var readOnly = false
+    var label: String?
+
+    init() {}
+
+    init(_ rule: Configuration.AccessRule) {
+        switch rule.subject {
+        case .uid(let id): uid = id
+        case .gid(let id): gid = id
+        }
+        backends = rule.backends
+        namespaces = rule.namespaces
+        readOnly = rule.readOnly
+        label = rule.label
+    }
+
+    /// `nil` unless exactly one of uid and gid is set.
+    var rule: Configuration.AccessRule? {
+        let subject: Configuration.AccessRule.Subject
+        switch (uid, gid) {
+        case (let id?, nil): subject = .uid(id)
+        case (nil, let id?): subject = .gid(id)
+        default: return nil
+        }
+        return Configuration.AccessRule(
+            subject: subject, backends: backends, namespaces: namespaces, readOnly: readOnly, label: label)
+    }
+}

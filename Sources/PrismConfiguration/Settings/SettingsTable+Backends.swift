@@ -1,0 +1,98 @@
+extension SettingsTable {
+    /// Of every kind.
+    static let backend: [Setting<BackendDraft>] = [
+        .text("name", \.name, "", .name, "What requests call it; unique.").required(),
+        .choice("kind", \.kind, .sqlite, "`sqlite` or `postgresql`.").required(),
+        .boolean(
+            "default", \.isDefault, false,
+            "Serves requests that name no backend. Exactly one is the default; a single backend is it by itself."),
+        .integer(
+            "queue_requests", \.queueRequests, 65_536, in: 1...1_000_000, "Requests that wait for it."
+        ).limit("`RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry."),
+    ]
+
+    static let sqlite: [Setting<BackendDraft>] = [
+        .text("path", \.sqlite.path, .databasePath, "The database file.")
+            .automatic("chosen by the server, for one backend at most"),
+        .boolean("create", \.sqlite.create, true, "Create the file if it is not there."),
+        .integer("readers", \.sqlite.readers, 4, in: 1...64, "Reader worker threads.")
+            .limit("Further reads wait in the queue."),
+        .integer(
+            "reader_connections", \.sqlite.readerConnections, 20, in: 1...1_024,
+            "Reader connections, with those leased to streams and read-only transactions."
+        ).limit("Streams and read-only transactions wait in the queue."),
+        .choice(
+            "synchronous", \.sqlite.synchronous, .full,
+            "`full`: what was answered survives a power cut. `normal`: it survives only the process."),
+        .duration(
+            "busy_timeout", \.sqlite.busyTimeoutNanoseconds, seconds(5), in: 0...hours(1),
+            "How long to wait for another process's lock on the file."
+        ).limit("`UNAVAILABLE`, with when to retry."),
+        .integer(
+            "group_requests", \.sqlite.groupRequests, 128, in: 1...10_000, "Requests in one group commit."
+        ).limit("The others go into the next group."),
+        .duration(
+            "group_wait", \.sqlite.groupWaitNanoseconds, 0, in: 0...milliseconds(100),
+            "How long a group waits for more members."),
+        .integer(
+            "statement_cache", \.sqlite.statementCache, 256, in: 0...10_000,
+            "Prepared statements that a connection keeps."
+        ).limit("The one used longest ago is dropped."),
+        .integer(
+            "checkpoint_pages", \.sqlite.checkpointPages, 1_000, in: 1...1_000_000,
+            "Pages in the write-ahead log at which a checkpoint runs."
+        ).limit("A checkpoint runs after the commit."),
+        .size("cache_size", \.sqlite.cacheBytes, mib(16), in: kib(64)...gib(16), "Page cache of a connection.")
+            .limit("SQLite drops the page used longest ago."),
+        .size("mmap_size", \.sqlite.mmapBytes, 0, in: 0...gib(1_024), "Part of the file that is memory-mapped."),
+        .duration(
+            "sweep_interval", \.sqlite.sweepIntervalNanoseconds, seconds(1), in: milliseconds(10)...hours(24),
+            "Between two rounds that remove expired entries and keys."),
+        .integer(
+            "sweep_rows", \.sqlite.sweepRows, 500, in: 1...100_000, "Rows that one round removes in one transaction."
+        ).limit("The rest waits for the next transaction."),
+    ]
+
+    static let postgresql: [Setting<BackendDraft>] = [
+        .text(
+            "conninfo", \.postgresql.conninfo, "", .conninfo,
+            "libpq's connection string or URL; what it leaves out comes from libpq's environment. No password."),
+        .text(
+            "password_file", \.postgresql.passwordFile, .filePath,
+            "A file that holds the password and nothing else; read again when it changes."),
+        .integer(
+            "connections_min", \.postgresql.connectionsMin, 5, in: 0...10_000, "Connections kept open when idle."),
+        .integer(
+            "connections_max", \.postgresql.connectionsMax, 20, in: 1...10_000, "Connections in all."
+        ).limit("Requests wait up to `acquire_timeout`."),
+        .duration(
+            "acquire_timeout", \.postgresql.acquireTimeoutNanoseconds, seconds(5), in: milliseconds(1)...hours(1),
+            "How long a request waits for a connection."
+        ).limit("`RESOURCE_EXHAUSTED`, `NOT_EXECUTED`."),
+        .duration(
+            "idle_timeout", \.postgresql.idleTimeoutNanoseconds, seconds(600), in: seconds(1)...hours(24),
+            "An idle connection above the minimum is closed after this."),
+        .duration(
+            "lifetime", \.postgresql.lifetimeNanoseconds, seconds(1_800), in: seconds(1)...hours(24 * 7),
+            "A connection is replaced after about this long."),
+        .boolean(
+            "pooled", \.postgresql.pooled, false,
+            "Behind a pooler in transaction mode: no session features, cancel by protocol."),
+    ]
+
+    static let rule: [Setting<RuleDraft>] = [
+        .id("uid", \.uid, "The user that it is for; give `uid` or `gid`."),
+        .id("gid", \.gid, "The group that it is for."),
+        .list("backends", \.backends, .name, "Backends that it may use; `[]`: none.").automatic("all"),
+        .list(
+            "namespaces", \.namespaces, .namespace, "Key-value namespaces that it may use; `[]`: none."
+        ).automatic("all"),
+        .boolean("read_only", \.readOnly, false, "No writes."),
+        .text("label", \.label, .name, "What logs and metrics call it."),
+    ]
+
+    /// The settings of a backend of this kind, with those of every kind.
+    static func settings(of kind: Configuration.Backend.Kind) -> [Setting<BackendDraft>] {
+        backend + (kind == .sqlite ? sqlite : postgresql)
+    }
+}
