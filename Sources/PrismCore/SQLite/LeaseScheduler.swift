@@ -1,0 +1,349 @@
+/// Which reader connection does what next: point reads in batches, queries and scans, streams that wait for their client,
+/// read-only transactions. Worker threads ask it for work; a connection belongs to the thread that was given it until that
+/// thread reports back.
+///
+/// A stream whose client does not keep up is parked: its connection stays bound, the thread goes on with others. A read-only
+/// transaction keeps its connection between its requests. Both can hold a connection for long, so some connections are kept
+/// for point reads: slow clients can use up the leases, never the gets of everybody else.
+public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Sendable, Item: Sendable>: Sendable {
+    public struct Limits: Sendable, Equatable {
+        /// Reader connections, opened on demand.
+        public var connectionsMax = 20
+        /// Of these, never given to queries, scans and transactions.
+        public var connectionsForPointReads = 2
+        /// Requests waiting, those of transactions included.
+        public var requestsMax = 1_024
+        /// Point reads that one thread takes at once.
+        public var pointReadsPerBatchMax = 32
+        /// Time that a request may wait for a connection, nanoseconds.
+        public var acquireTimeoutNanoseconds: UInt64 = 5_000_000_000
+        /// An unused connection is closed after this, nanoseconds.
+        public var idleTimeoutNanoseconds: UInt64 = 60_000_000_000
+        /// Bytes of a stream that may be on their way to its client.
+        public var streamWindowBytes = 256 << 10
+
+        public init() {}
+
+        var leasesMax: Int { max(1, connectionsMax - max(0, connectionsForPointReads)) }
+    }
+
+    public enum Admission: Sendable, Equatable {
+        case queued
+        case full
+        /// No such transaction is open here.
+        case notOpen
+    }
+
+    /// What a thread is to do, and on which connection (a number below `connectionsMax`; opened by the thread when it is not).
+    public enum Work: Sendable {
+        /// Report with `released`.
+        case pointReads([Item], connection: Int)
+        /// A query or scan; report with `sent` for parts, at the end with `released`.
+        case lease(Item, connection: Int)
+        /// Report with `opened`, or with `released` when it failed.
+        case begin(Transaction, Item, connection: Int)
+        /// Report with `finished` or `ended`.
+        case request(Transaction, Item, connection: Int)
+        /// A parked stream may send again, or has been told to end.
+        case resume(ID, connection: Int)
+        /// Roll back; report with `ended`.
+        case abandon(Transaction, connection: Int)
+        /// Idle for too long, or no longer trusted; report with `released`.
+        case close(connection: Int)
+        case none
+    }
+
+    enum Slot: Sendable {
+        case closed
+        case idle(sinceNanoseconds: UInt64)
+        case working(isLease: Bool)
+        /// Bound between two pieces of work: a parked stream, a transaction.
+        case bound
+    }
+
+    struct Waiting: Sendable {
+        let item: Item
+        let begins: Transaction?
+        let sinceNanoseconds: UInt64
+        let sequence: UInt64
+    }
+
+    struct Held: Sendable {
+        let connection: Int
+        var requests = RemovableQueue<ID, Item>()
+        var isBusy = false
+        var isAbandoned = false
+    }
+
+    struct Stream: Sendable {
+        let connection: Int
+        var outstandingBytes = 0
+        var isParked = false
+    }
+
+    enum Runnable: Hashable, Sendable {
+        case stream(ID)
+        case transaction(Transaction)
+    }
+
+    public let limits: Limits
+    var slots: [Slot]
+    var pointReads = RemovableQueue<ID, Waiting>()
+    var leases = RemovableQueue<ID, Waiting>()
+    var waitingBegins: [Transaction: ID] = [:]
+    var transactions: [Transaction: Held] = [:]
+    /// Where a transaction's waiting request stands.
+    var transactionByRequest: [ID: Transaction] = [:]
+    var streams: [ID: Stream] = [:]
+    /// What has a connection already and can go on.
+    var runnable = RemovableQueue<Runnable, Runnable>()
+    var leased = 0
+    var sequence: UInt64 = 0
+    var prefersRunnable = true
+
+    public init(limits: Limits = Limits()) {
+        self.limits = limits
+        slots = Array(repeating: .closed, count: max(1, limits.connectionsMax))
+    }
+
+    // MARK: Looks
+
+    /// Requests that wait for a connection or for their transaction's turn.
+    public var count: Int { pointReads.count + leases.count + transactionByRequest.count }
+
+    public struct Usage: Sendable, Equatable {
+        public var idle = 0
+        public var busy = 0
+        public var leased = 0
+    }
+
+    public var usage: Usage {
+        var usage = Usage()
+        for slot in slots {
+            switch slot {
+            case .closed: break
+            case .idle: usage.idle += 1
+            case .working(isLease: false): usage.busy += 1
+            case .working(isLease: true), .bound: usage.leased += 1
+            }
+        }
+        return usage
+    }
+
+    /// Whether a thread that asks now would be given work that is not only housekeeping.
+    public var hasWork: Bool {
+        !runnable.isEmpty || ((!pointReads.isEmpty || canLease) && freeSlot != nil)
+    }
+
+    /// When a thread should ask again although nothing happens; nil: no need.
+    public var nextTimerNanoseconds: UInt64? {
+        var earliest: UInt64?
+        for front in [pointReads.first, leases.first] {
+            guard let front else { continue }
+            earliest = min(earliest ?? .max, front.sinceNanoseconds &+ limits.acquireTimeoutNanoseconds)
+        }
+        for case .idle(let since) in slots {
+            earliest = min(earliest ?? .max, since &+ limits.idleTimeoutNanoseconds)
+        }
+        return earliest
+    }
+
+    // MARK: Requests
+
+    public mutating func submitPointRead(_ item: Item, id: ID, now: UInt64) -> Admission {
+        guard count < limits.requestsMax else { return .full }
+        pointReads.append(waiting(item, begins: nil, now: now), id: id)
+        return .queued
+    }
+
+    public mutating func submitLease(_ item: Item, id: ID, now: UInt64) -> Admission {
+        guard count < limits.requestsMax else { return .full }
+        leases.append(waiting(item, begins: nil, now: now), id: id)
+        return .queued
+    }
+
+    public mutating func submitBegin(_ item: Item, id: ID, transaction: Transaction, now: UInt64) -> Admission {
+        guard count < limits.requestsMax else { return .full }
+        leases.append(waiting(item, begins: transaction, now: now), id: id)
+        waitingBegins[transaction] = id
+        return .queued
+    }
+
+    public mutating func submitRequest(_ item: Item, id: ID, transaction: Transaction) -> Admission {
+        guard let held = transactions[transaction], !held.isAbandoned else { return .notOpen }
+        guard count < limits.requestsMax else { return .full }
+        transactions[transaction]?.requests.append(item, id: id)
+        transactionByRequest[id] = transaction
+        if !held.isBusy { runnable.append(.transaction(transaction), id: .transaction(transaction)) }
+        return .queued
+    }
+
+    /// Takes a waiting item out; nil: it does not wait here.
+    public mutating func remove(_ id: ID) -> Item? {
+        if let taken = pointReads.remove(id) { return taken.item }
+        if let taken = leases.remove(id) {
+            if let transaction = taken.begins { waitingBegins[transaction] = nil }
+            return taken.item
+        }
+        guard let transaction = transactionByRequest.removeValue(forKey: id) else { return nil }
+        let item = transactions[transaction]?.requests.remove(id)
+        if let held = transactions[transaction], held.requests.isEmpty, !held.isAbandoned {
+            runnable.remove(.transaction(transaction))
+        }
+        return item
+    }
+
+    public enum Abandonment: Sendable {
+        /// Its requests that have not run are handed over; a thread will be told to `abandon` it.
+        case rollsBack([Item])
+        case neverBegan(Item)
+        case unknown
+    }
+
+    public mutating func abandon(_ transaction: Transaction) -> Abandonment {
+        if let id = waitingBegins[transaction], let item = remove(id) { return .neverBegan(item) }
+        guard let held = transactions[transaction] else { return .unknown }
+        let items = takeRequests(transaction)
+        transactions[transaction]?.isAbandoned = true
+        if !held.isBusy { runnable.append(.transaction(transaction), id: .transaction(transaction)) }
+        return .rollsBack(items)
+    }
+
+    // MARK: Streams
+
+    /// A part has been sent. False: the window is used up, and the stream is parked until `credit` or `wake`; the thread must
+    /// not touch its connection any more.
+    public mutating func sent(_ id: ID, bytes: Int, connection: Int) -> Bool {
+        var stream = streams[id] ?? Stream(connection: connection)
+        stream.outstandingBytes += bytes
+        stream.isParked = stream.outstandingBytes >= limits.streamWindowBytes
+        if stream.isParked { slots[connection] = .bound }
+        streams[id] = stream
+        return !stream.isParked
+    }
+
+    /// The client has taken so much; goes on when half of the window is free again.
+    public mutating func credit(_ id: ID, bytes: Int) {
+        guard var stream = streams[id] else { return }
+        stream.outstandingBytes = max(0, stream.outstandingBytes - max(0, bytes))
+        streams[id] = stream
+        if stream.isParked, stream.outstandingBytes <= limits.streamWindowBytes / 2 { wake(id) }
+    }
+
+    /// Lets a parked stream go on whatever its window says: it has been cancelled and must be closed.
+    public mutating func wake(_ id: ID) {
+        guard streams[id]?.isParked == true else { return }
+        streams[id]?.isParked = false
+        runnable.append(.stream(id), id: .stream(id))
+    }
+
+    /// The stream is over; its connection is still the thread's.
+    public mutating func streamEnded(_ id: ID) { streams[id] = nil }
+
+    // MARK: Reports of threads
+
+    /// The connection is free again, or gone when it is not `isUsable`.
+    public mutating func released(connection: Int, isUsable: Bool, now: UInt64) {
+        if case .working(isLease: true) = slots[connection] { leased -= 1 }
+        slots[connection] = isUsable ? .idle(sinceNanoseconds: now) : .closed
+    }
+
+    /// Begin has worked: the connection is the transaction's.
+    public mutating func opened(_ transaction: Transaction, connection: Int) {
+        transactions[transaction] = Held(connection: connection)
+        slots[connection] = .bound
+    }
+
+    /// The transaction's request is done, and it is still open.
+    public mutating func finished(_ transaction: Transaction) {
+        guard let held = transactions[transaction] else { return }
+        transactions[transaction]?.isBusy = false
+        slots[held.connection] = .bound
+        if held.isAbandoned || !held.requests.isEmpty {
+            runnable.append(.transaction(transaction), id: .transaction(transaction))
+        }
+    }
+
+    /// The transaction is gone. Answers its requests that have not run.
+    public mutating func ended(_ transaction: Transaction, isUsable: Bool, now: UInt64) -> [Item] {
+        let items = takeRequests(transaction)
+        runnable.remove(.transaction(transaction))
+        guard let held = transactions.removeValue(forKey: transaction) else { return items }
+        leased -= 1
+        slots[held.connection] = isUsable ? .idle(sinceNanoseconds: now) : .closed
+        return items
+    }
+
+    public func isAbandoned(_ transaction: Transaction) -> Bool { transactions[transaction]?.isAbandoned ?? false }
+
+    // MARK: Work
+
+    public mutating func next(now: UInt64) -> Work {
+        // In turns, so that neither streams nor new requests wait for all of the other.
+        prefersRunnable.toggle()
+        if prefersRunnable {
+            if let work = nextRunnable() ?? nextFresh() { return work }
+        } else {
+            if let work = nextFresh() ?? nextRunnable() { return work }
+        }
+        for (connection, slot) in slots.enumerated() {
+            if case .idle(let since) = slot, now >= since &+ limits.idleTimeoutNanoseconds {
+                slots[connection] = .working(isLease: false)
+                return .close(connection: connection)
+            }
+        }
+        return .none
+    }
+
+    /// Those that have waited for a connection longer than the acquire timeout, taken out.
+    public mutating func expire(now: UInt64) -> [Item] {
+        var expired: [Item] = []
+        while let front = pointReads.first, now >= front.sinceNanoseconds &+ limits.acquireTimeoutNanoseconds,
+            let taken = pointReads.popFirst()
+        {
+            expired.append(taken.item)
+        }
+        while let front = leases.first, now >= front.sinceNanoseconds &+ limits.acquireTimeoutNanoseconds,
+            let taken = popLease()
+        {
+            expired.append(taken.item)
+        }
+        return expired
+    }
+
+    /// Everything that waits, taken out: the backend stops or its database is away.
+    public mutating func removeAllWaiting() -> [Item] {
+        waitingBegins.removeAll()
+        var items = pointReads.removeAll().map(\.item) + leases.removeAll().map(\.item)
+        for transaction in transactions.keys { items += takeRequests(transaction) }
+        return items
+    }
+
+    /// All that holds a connection between pieces of work, to be ended by the backend's stop.
+    public mutating func endEverything() {
+        for (id, stream) in streams where stream.isParked { wake(id) }
+        for transaction in transactions.keys {
+            guard transactions[transaction]?.isAbandoned == false else { continue }
+            transactions[transaction]?.isAbandoned = true
+            if transactions[transaction]?.isBusy == false {
+                runnable.append(.transaction(transaction), id: .transaction(transaction))
+            }
+        }
+    }
+
+    /// One idle connection after another, to be closed.
+    public mutating func takeIdle() -> Int? {
+        for (connection, slot) in slots.enumerated() {
+            if case .idle = slot {
+                slots[connection] = .working(isLease: false)
+                return connection
+            }
+        }
+        return nil
+    }
+
+    /// Nothing is open any more.
+    public var isAllClosed: Bool {
+        slots.allSatisfy { if case .closed = $0 { true } else { false } }
+    }
+}

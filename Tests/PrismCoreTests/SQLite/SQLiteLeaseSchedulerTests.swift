@@ -1,0 +1,163 @@
+import PrismCore
+import Testing
+
+private typealias Scheduler = LeaseScheduler<Int, String, Int>
+
+@Suite("Lease scheduler") struct SQLiteLeaseSchedulerTests {
+    private func describe(_ work: Scheduler.Work) -> String {
+        switch work {
+        case .pointReads(let items, let connection): "reads \(items) on \(connection)"
+        case .lease(let item, let connection): "lease \(item) on \(connection)"
+        case .begin(let transaction, let item, let connection): "begin \(transaction) \(item) on \(connection)"
+        case .request(let transaction, let item, let connection): "request \(transaction) \(item) on \(connection)"
+        case .resume(let id, let connection): "resume \(id) on \(connection)"
+        case .abandon(let transaction, let connection): "abandon \(transaction) on \(connection)"
+        case .close(let connection): "close \(connection)"
+        case .none: "none"
+        }
+    }
+
+    private func make(_ change: (inout Scheduler.Limits) -> Void = { _ in }) -> Scheduler {
+        var limits = Scheduler.Limits()
+        limits.connectionsMax = 3
+        limits.connectionsForPointReads = 1
+        limits.pointReadsPerBatchMax = 2
+        limits.streamWindowBytes = 100
+        change(&limits)
+        return Scheduler(limits: limits)
+    }
+
+    @Test("point reads are taken in batches, and connections are reused")
+    func batches() {
+        var scheduler = make()
+        for item in 1...3 { _ = scheduler.submitPointRead(item, id: item, now: 0) }
+        #expect(describe(scheduler.next(now: 0)) == "reads [1, 2] on 0")
+        #expect(describe(scheduler.next(now: 0)) == "reads [3] on 1")
+        #expect(describe(scheduler.next(now: 0)) == "none")
+        scheduler.released(connection: 1, isUsable: true, now: 0)
+        _ = scheduler.submitPointRead(4, id: 4, now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "reads [4] on 1")
+    }
+
+    @Test("leases that slow clients hold never take the connections of point reads")
+    func reserved() {
+        var scheduler = make()
+        for item in 1...3 { _ = scheduler.submitLease(item, id: item, now: 0) }
+        #expect(describe(scheduler.next(now: 0)) == "lease 1 on 0")
+        #expect(describe(scheduler.next(now: 0)) == "lease 2 on 1")
+        #expect(describe(scheduler.next(now: 0)) == "none")
+        _ = scheduler.submitPointRead(4, id: 4, now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "reads [4] on 2")
+        scheduler.released(connection: 2, isUsable: true, now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "none")
+        scheduler.released(connection: 0, isUsable: true, now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "lease 3 on 0")
+    }
+
+    @Test("a stream whose window is used up is parked with its connection until half of it is credited")
+    func parks() {
+        var scheduler = make()
+        _ = scheduler.submitLease(1, id: 1, now: 0)
+        _ = scheduler.next(now: 0)
+        #expect((scheduler.sent(1, bytes: 60, connection: 0)) == true)
+        #expect((scheduler.sent(1, bytes: 60, connection: 0)) == false)
+        #expect(describe(scheduler.next(now: 0)) == "none")
+        scheduler.credit(1, bytes: 60)
+        #expect(describe(scheduler.next(now: 0)) == "none")
+        scheduler.credit(1, bytes: 10)
+        #expect(describe(scheduler.next(now: 0)) == "resume 1 on 0")
+        scheduler.streamEnded(1)
+        scheduler.released(connection: 0, isUsable: true, now: 0)
+        #expect(scheduler.usage.idle == 1)
+        #expect(scheduler.usage.leased == 0)
+    }
+
+    @Test("a parked stream that is cancelled goes on at once, once")
+    func wakes() {
+        var scheduler = make()
+        _ = scheduler.submitLease(1, id: 1, now: 0)
+        _ = scheduler.next(now: 0)
+        _ = scheduler.sent(1, bytes: 100, connection: 0)
+        scheduler.wake(1)
+        scheduler.wake(1)
+        scheduler.credit(1, bytes: 100)
+        #expect(describe(scheduler.next(now: 0)) == "resume 1 on 0")
+        #expect(describe(scheduler.next(now: 0)) == "none")
+    }
+
+    @Test("requests of a read-only transaction run one after another on its connection")
+    func transactions() {
+        var scheduler = make()
+        _ = scheduler.submitBegin(1, id: 1, transaction: "t", now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "begin t 1 on 0")
+        scheduler.opened("t", connection: 0)
+        _ = scheduler.submitRequest(2, id: 2, transaction: "t")
+        _ = scheduler.submitRequest(3, id: 3, transaction: "t")
+        #expect(describe(scheduler.next(now: 0)) == "request t 2 on 0")
+        #expect(describe(scheduler.next(now: 0)) == "none")
+        scheduler.finished("t")
+        #expect(describe(scheduler.next(now: 0)) == "request t 3 on 0")
+        #expect(scheduler.ended("t", isUsable: true, now: 0) == [])
+        #expect(scheduler.submitRequest(4, id: 4, transaction: "t") == .notOpen)
+        #expect(scheduler.usage.idle == 1)
+    }
+
+    @Test("an abandoned transaction is rolled back when its request is done, and takes no more")
+    func abandons() {
+        var scheduler = make()
+        _ = scheduler.submitBegin(1, id: 1, transaction: "t", now: 0)
+        _ = scheduler.next(now: 0)
+        scheduler.opened("t", connection: 0)
+        _ = scheduler.submitRequest(2, id: 2, transaction: "t")
+        _ = scheduler.submitRequest(3, id: 3, transaction: "t")
+        _ = scheduler.next(now: 0)
+        guard case .rollsBack(let items) = scheduler.abandon("t") else {
+            Issue.record("unknown")
+            return
+        }
+        #expect(items == [3])
+        #expect(describe(scheduler.next(now: 0)) == "none")
+        scheduler.finished("t")
+        #expect(describe(scheduler.next(now: 0)) == "abandon t on 0")
+        _ = scheduler.ended("t", isUsable: true, now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "none")
+    }
+
+    @Test("idle connections are closed, waiting requests expire, the queue is bounded")
+    func limits() {
+        var scheduler = make {
+            $0.requestsMax = 2
+            $0.acquireTimeoutNanoseconds = 10
+            $0.idleTimeoutNanoseconds = 50
+        }
+        #expect(scheduler.submitPointRead(1, id: 1, now: 0) == .queued)
+        #expect(scheduler.submitLease(2, id: 2, now: 5) == .queued)
+        #expect(scheduler.submitLease(3, id: 3, now: 5) == .full)
+        #expect(scheduler.nextTimerNanoseconds == 10)
+        #expect(scheduler.expire(now: 10) == [1])
+        #expect(scheduler.expire(now: 15) == [2])
+        _ = scheduler.submitPointRead(4, id: 4, now: 20)
+        _ = scheduler.next(now: 20)
+        scheduler.released(connection: 0, isUsable: true, now: 20)
+        #expect(scheduler.nextTimerNanoseconds == 70)
+        #expect(describe(scheduler.next(now: 70)) == "close 0")
+        scheduler.released(connection: 0, isUsable: false, now: 70)
+        #expect(scheduler.isAllClosed)
+    }
+
+    @Test("removal finds a request wherever it waits")
+    func removal() {
+        var scheduler = make()
+        _ = scheduler.submitBegin(1, id: 1, transaction: "t", now: 0)
+        _ = scheduler.next(now: 0)
+        scheduler.opened("t", connection: 0)
+        _ = scheduler.submitRequest(2, id: 2, transaction: "t")
+        _ = scheduler.submitLease(3, id: 3, now: 0)
+        _ = scheduler.submitPointRead(4, id: 4, now: 0)
+        _ = scheduler.submitBegin(5, id: 5, transaction: "u", now: 0)
+        for id in 2...5 { #expect(scheduler.remove(id) == id) }
+        #expect(scheduler.remove(2) == nil)
+        #expect(scheduler.count == 0)
+        #expect(describe(scheduler.next(now: 0)) == "none")
+    }
+}
