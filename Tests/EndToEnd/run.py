@@ -42,6 +42,9 @@ def main():
     signal.signal(signal.SIGALRM, too_long)
     here = os.path.dirname(os.path.abspath(__file__))
     names = sys.argv[1:] or sorted(name[:-3] for name in os.listdir(here) if name.startswith("test_") and name.endswith(".py"))
+    if os.environ.get("PRISM_BINARY") and not paths.binary():
+        print(f"PRISM_BINARY={os.environ['PRISM_BINARY']} is not there\n0 passed, 1 failed, 0 skipped")
+        return 1
     print(f"binary: {paths.binary() or 'none; what needs it is skipped'}", file=sys.stderr)
     suite = unittest.defaultTestLoader.loadTestsFromNames(names)
     result = unittest.TextTestRunner(verbosity=2, resultclass=Result).run(suite)
