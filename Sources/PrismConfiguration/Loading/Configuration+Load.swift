@@ -16,7 +16,7 @@ extension Configuration {
                 loader.applyFile(try FileReader.read(file, bytesMax: YAMLReader.fileBytesMax), name: file)
             } catch {
                 loader.errors.append(error)
-                loader.isComplete = false
+                loader.isReadable = false
             }
         }
         loader.applyEnvironment(environment)

@@ -38,7 +38,7 @@ extension ConfigurationLoader {
                 setting.write(&draft, value)
             }
         }
-        if errors.count == before { configuration.backends.append(draft.backend) } else { isComplete = false }
+        if errors.count == before { configuration.backends.append(draft.backend) } else { areListsComplete = false }
     }
 
     /// From here on the backend goes by its name.
@@ -86,7 +86,7 @@ extension ConfigurationLoader {
                 }
             }
             guard errors.count == before else {
-                isComplete = false
+                areListsComplete = false
                 continue
             }
             guard let rule = draft.rule else {
@@ -123,7 +123,7 @@ extension ConfigurationLoader {
             }
             return Array(items.prefix(maximum))
         case .scalar, .mapping:
-            isComplete = false
+            areListsComplete = false
             report(
                 origin, list.key, "\(list.value.kind) stands where a list is expected",
                 remedy: "begin each entry with a dash")
@@ -133,7 +133,7 @@ extension ConfigurationLoader {
 
     private mutating func entries(of item: YAMLNode, name: String, file: String) -> [YAMLNode.Entry]? {
         if case .mapping(let entries) = item.content { return entries }
-        isComplete = false
+        areListsComplete = false
         if item.content != .refused {
             report(
                 .file(file, line: item.line), name, "\(item.kind) stands where a mapping is expected",

@@ -2,7 +2,7 @@
 extension ConfigurationLoader {
     mutating func applyFile(_ bytes: [UInt8], name: String) {
         let outcome = YAMLReader.read(bytes)
-        isComplete = isComplete && outcome.isComplete
+        isReadable = isReadable && outcome.isComplete
         for problem in outcome.problems {
             report(.file(name, line: problem.line), problem.key, problem.message, remedy: problem.remedy)
         }
@@ -80,6 +80,7 @@ extension ConfigurationLoader {
             configuration.origins[name] = origin
             return value
         } catch {
+            refused.insert(name)
             report(error, origin, name, note: setting.rangeNote)
             return nil
         }

@@ -32,7 +32,9 @@ extension ConfigurationLoader {
             setting.write(&draft, try setting.type.parse(value))
             for changed in ["name", "kind", key] { configuration.origins["backends.main.\(changed)"] = origin }
             configuration.backends = [draft.backend]
+            areListsComplete = true
         } catch {
+            areListsComplete = false
             report(error, origin, nil)
         }
     }

@@ -7,8 +7,13 @@ extension ConfigurationLoader {
         checkLimits()
         checkDeadlines()
         checkSockets()
+        guard areListsComplete else { return }
         checkBackends()
         checkReferences()
+    }
+
+    private func isRefused(_ names: String...) -> Bool {
+        names.contains(where: refused.contains)
     }
 
     private mutating func checkLimits() {
@@ -27,7 +32,7 @@ extension ConfigurationLoader {
     }
 
     private mutating func require(_ name: String, _ value: Int, atLeast other: String, _ bound: Int) {
-        guard value < bound else { return }
+        guard value < bound, !isRefused(name, other) else { return }
         report(
             place(name, other), name,
             "\(SizeText.render(value)) is less than \(other), \(SizeText.render(bound))",
@@ -35,7 +40,7 @@ extension ConfigurationLoader {
     }
 
     private mutating func requireInFrame(_ name: String, _ value: Int, _ bound: Int) {
-        guard value > bound else { return }
+        guard value > bound, !isRefused(name, "limits.frame_bytes") else { return }
         report(
             place(name, "limits.frame_bytes"), name,
             "\(SizeText.render(value)) does not fit into a frame of \(SizeText.render(configuration.limits.frameBytes))",
@@ -44,7 +49,9 @@ extension ConfigurationLoader {
 
     private mutating func checkDeadlines() {
         let deadlines = configuration.deadlines
-        if deadlines.defaultNanoseconds > deadlines.maximumNanoseconds {
+        if deadlines.defaultNanoseconds > deadlines.maximumNanoseconds,
+            !isRefused("deadlines.default", "deadlines.maximum")
+        {
             report(
                 place("deadlines.default", "deadlines.maximum"), "deadlines.default",
                 "\(DurationText.render(deadlines.defaultNanoseconds)) is more than deadlines.maximum, "
@@ -54,7 +61,9 @@ extension ConfigurationLoader {
     }
 
     private mutating func checkSockets() {
-        if let path = configuration.socket.path, path == configuration.admin.socket {
+        if let path = configuration.socket.path, path == configuration.admin.socket,
+            !isRefused("socket.path", "admin.socket")
+        {
             report(
                 place("admin.socket", "socket.path"), "admin.socket", "it is also the data socket",
                 remedy: "choose another path, or remove it for admin.sock beside the data socket")

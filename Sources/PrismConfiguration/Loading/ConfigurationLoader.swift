@@ -2,14 +2,18 @@
 struct ConfigurationLoader {
     var configuration = Configuration()
     var errors: [ConfigurationError] = []
-    /// False once a layer could not be read as a whole: rules between settings would then accuse the wrong ones.
-    var isComplete = true
+    /// False once the file could not be read to its end: rules between settings would then accuse the wrong ones.
+    var isReadable = true
+    /// False once a backend or rule was left out because of an error in it.
+    var areListsComplete = true
+    /// Settings whose value was refused; rules between settings leave them alone.
+    var refused: Set<String> = []
 
     /// Checks the rules between settings and hands the value over.
     consuming func finish() throws(ConfigurationErrors) -> Configuration {
         completeBackends()
-        if isComplete, errors.isEmpty { checkRelations() }
-        guard errors.isEmpty else { throw ConfigurationErrors(errors) }
+        if isReadable { checkRelations() }
+        guard errors.isEmpty else { throw ConfigurationErrors(inReadingOrder(errors)) }
         addWarnings()
         return configuration
     }
@@ -31,6 +35,7 @@ struct ConfigurationLoader {
             setting.write(&configuration, try setting.type.parse(text))
             configuration.origins[setting.name] = origin
         } catch {
+            refused.insert(setting.name)
             report(error, origin, setting.name, note: setting.rangeNote)
         }
     }
@@ -43,5 +48,21 @@ struct ConfigurationLoader {
         {
             configuration.backends[0].isDefault = true
         }
+    }
+
+    /// The file from top to bottom, then variables, then flags.
+    private func inReadingOrder(_ errors: [ConfigurationError]) -> [ConfigurationError] {
+        func place(_ origin: Configuration.Origin) -> (Int, Int) {
+            switch origin {
+            case .default: (0, 0)
+            case .file(_, let line): (1, line ?? 0)
+            case .environment: (2, 0)
+            case .flag: (3, 0)
+            }
+        }
+        return errors.enumerated().sorted { first, second in
+            let (a, b) = (place(first.element.origin), place(second.element.origin))
+            return a == b ? first.offset < second.offset : a < b
+        }.map(\.element)
     }
 }

@@ -28,7 +28,7 @@ struct Setting<Root: Sendable>: Sendable {
 
     /// `PRISM_SECTION_KEY`.
     var environmentName: String {
-        "PRISM_" + name.uppercased().replacing(".", with: "_")
+        "PRISM_" + String(name.uppercased().map { $0 == "." ? "_" : $0 })
     }
 
     /// The default as the documentation shows it.

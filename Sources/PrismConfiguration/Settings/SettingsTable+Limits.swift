@@ -50,9 +50,9 @@ extension SettingsTable {
             "limits.value_bytes", \.limits.valueBytes, mib(1), in: 1...mib(60), "The largest key-value value."
         ).limit("`INVALID_ARGUMENT`, `NOT_EXECUTED`."),
         .size(
-            "limits.result_bytes", \.limits.resultBytes, mib(1), in: kib(1)...mib(60),
+            "limits.result_bytes", \.limits.resultBytes, mib(1), in: 256...mib(60),
             "A result that is held until it is complete: of a write with RETURNING, of a `Batch`, of a `GetMany`."
-        ).limit("The write is rolled back: `RESOURCE_EXHAUSTED`, `NOT_EXECUTED`."),
+        ).limit("`RESOURCE_EXHAUSTED`, `NOT_EXECUTED`; a write is rolled back."),
         .size(
             "limits.sql_bytes", \.limits.sqlBytes, mib(1), in: 1...mib(60), "The text of one statement."
         ).limit("`INVALID_ARGUMENT`, `NOT_EXECUTED`."),
