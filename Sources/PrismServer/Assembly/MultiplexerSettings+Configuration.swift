@@ -1,0 +1,54 @@
+internal import PrismConfiguration
+internal import PrismCore
+
+extension MultiplexerSettings {
+    /// What the configuration means for each of `reactors` multiplexers: limits of the process are divided.
+    init(_ configuration: Configuration, backends: [BackendDescription], reactors: Int, version: String) {
+        self.init()
+        let limits = configuration.limits
+        wire.frameBytesMax = limits.frameBytes
+        wire.decodeBytesMax = limits.decodeBytes
+        wire.getManyKeysMax = limits.getManyKeys
+        wire.writeItemsMax = limits.writeItems
+        wire.batchStatementsMax = limits.batchStatements
+        wire.valueBytesMax = limits.valueBytes
+        wire.sqlBytesMax = limits.sqlBytes
+        wire.parametersMax = limits.parameters
+        connectionsMax = max(1, limits.connections / reactors)
+        inFlightPerConnectionMax = limits.inFlightPerConnection
+        inFlightMax = max(1, limits.inFlight / reactors)
+        bufferedBytesPerConnectionMax = limits.bufferedBytesPerConnection
+        bufferedBytesMax = max(limits.frameBytes, limits.bufferedBytes / reactors)
+        transactionsMax = max(1, limits.transactions / reactors)
+        streamWindowBytes = limits.streamWindowBytes
+        defaultTimeoutNanoseconds = configuration.deadlines.defaultNanoseconds
+        maximumTimeoutNanoseconds = configuration.deadlines.maximumNanoseconds
+        slowRequestNanoseconds = configuration.log.slowRequestNanoseconds
+        serverVersion = version
+        self.backends = backends
+        access = AccessPolicy(
+            rules: configuration.rules.map { rule in
+                var uid: UInt32?
+                var gid: UInt32?
+                switch rule.subject {
+                case .uid(let id): uid = id
+                case .gid(let id): gid = id
+                }
+                return AccessPolicy.Rule(
+                    uid: uid, gid: gid, backends: rule.backends, namespaces: rule.namespaces,
+                    isReadOnly: rule.readOnly, label: rule.label ?? "")
+            })
+    }
+}
+
+extension DrainMachine.Settings {
+    init(_ drain: Configuration.Drain) {
+        self.init()
+        mode = drain.mode == .native ? .native : .classic
+        afterSigtermNanoseconds = drain.afterSigtermNanoseconds
+        totalNanoseconds = drain.totalNanoseconds
+        quietNanoseconds = drain.quietNanoseconds
+        minimumNanoseconds = drain.minimumNanoseconds
+        strictExit = drain.strictExit
+    }
+}

@@ -1,0 +1,359 @@
+internal import Glibc
+internal import PrismCore
+internal import PrismReactor
+internal import PrismWire
+
+/// One reactor with its multiplexer: reads, writes and closes sockets as the multiplexer says, and decides nothing itself.
+final class Shard: ReactorHandler, @unchecked Sendable {
+    static let readBytes = 64 << 10
+    /// Reads of one connection in one tick; a busy one comes again in the next, after the others.
+    static let readsPerTickMax = 4
+    static let acceptsPerTickMax = 64
+    static let acceptPauseNanoseconds: UInt64 = 100_000_000
+    static let listenerToken: UInt64 = 1
+    static let signalToken: UInt64 = 2
+    /// EPOLLEXCLUSIVE: one waiting reactor wakes for a new client, not all of them.
+    static let exclusive = Interest(rawValue: 1 << 28)
+
+    let number: Int
+    let reactor: Reactor
+    let completions: CompletionMailbox
+    let commands = Mailbox<ShardCommand>(maximumMessages: 1_024)
+    let activity = ShardActivity()
+    private let log: Log
+
+    var backends: [any ServerBackend] = []
+    /// Only on the first shard.
+    var coordinator: DrainCoordinator?
+    private var multiplexer: Multiplexer
+    private let listener: CInt
+    private var isListening = false
+    private var acceptPausedUntil: UInt64?
+
+    private struct Channel {
+        var descriptor: CInt = -1
+        var generation: UInt32 = 0
+        var isReading = true
+        var isWaitingToWrite = false
+    }
+
+    private var channels: [Channel] = []
+    private var toFlush: [ConnectionReference] = []
+    private var actions: [MultiplexerAction] = []
+    private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Shard.readBytes, alignment: 16)
+
+    init(number: Int, settings: MultiplexerSettings, listener: CInt, log: Log) throws(SystemCallError) {
+        self.number = number
+        self.listener = listener
+        self.log = log
+        reactor = try Reactor()
+        completions = CompletionMailbox(reactor: reactor, bytesMax: max(settings.bufferedBytesMax, 64 << 20))
+        multiplexer = Multiplexer(settings: settings, reactor: UInt8(truncatingIfNeeded: number))
+    }
+
+    deinit { readBuffer.deallocate() }
+
+    func startListening() throws(SystemCallError) {
+        try reactor.add(listener, interest: [.readable, Self.exclusive], token: Self.listenerToken)
+        isListening = true
+    }
+
+    func post(_ command: ShardCommand) {
+        if commands.append(command) == .becameNonEmpty { reactor.wakeUp() }
+    }
+
+    // MARK: ReactorHandler
+
+    func wokenUp() {
+        let now = reactor.now
+        completions.drain { completion, body in
+            guard let completion else { return }
+            multiplexer.completed(completion, body: body, now: now)
+            perform(now)
+        }
+        commands.drain { command in
+            switch command {
+            case .enter(let state, let reason, let left): enter(state, reason, left, now)
+            case .drain: coordinator?.handle(.drainRequested, now: now)
+            case .snapshot(let reply): reply(snapshot())
+            }
+        }
+    }
+
+    func ready(token: UInt64, events: Readiness) {
+        let now = reactor.now
+        if token == Self.listenerToken { return acceptClients(max: Self.acceptsPerTickMax, now) }
+        if token == Self.signalToken { coordinator?.readSignals(now: now); return }
+        let reference = ConnectionReference(
+            index: Int32(truncatingIfNeeded: token), generation: UInt32(truncatingIfNeeded: token >> 32))
+        guard let channel = channel(reference) else { return }
+        if events.contains(.hangUp) || events.contains(.error) { return lost(reference, now) }
+        if events.contains(.writable) { flush(reference, now) }
+        if channel.isReading, events.contains(.readable) || events.contains(.peerHalfClosed) { read(reference, now) }
+    }
+
+    func endOfTick(now: UInt64) -> UInt64 {
+        multiplexer.advance(to: now)
+        perform(now)
+        // Answers may let paused clients go on, whose requests may be answered at once: twice round is nearly always enough.
+        for _ in 0..<3 {
+            multiplexer.settle(now: now)
+            perform(now)
+            flushAll(now)
+        }
+        multiplexer.settle(now: now)
+        perform(now)
+        var next = toFlush.isEmpty ? multiplexer.nextDeadline : now
+        if let until = acceptPausedUntil {
+            if until <= now { resumeAccepting() } else { next = min(next, until) }
+        }
+        let changed = multiplexer.phase > .serving && activity.publish(multiplexer.activity, phase: multiplexer.phase)
+        if let coordinator {
+            next = min(next, coordinator.step(now: now))
+        } else if changed {
+            activityChanged?()
+        }
+        return next
+    }
+
+    var presentActivity: DrainMachine.Activity { multiplexer.activity }
+
+    /// Tells the first shard; set on all others.
+    var activityChanged: (() -> Void)?
+
+    // MARK: drain
+
+    func enter(_ state: DrainState, _ reason: String, _ budgetLeftNanoseconds: UInt64, _ now: UInt64) {
+        if state == .cancelling {
+            // Who has connected by now is still told.
+            while isListening, acceptOne(now) {}
+            stopListening()
+        }
+        multiplexer.enter(state, reason: reason, budgetLeftNanoseconds: budgetLeftNanoseconds, now: now)
+        perform(now)
+        if state == .stopped {
+            flushAll(now)
+            closeAll()
+            reactor.stop()
+        }
+    }
+
+    private func closeAll() {
+        for index in channels.indices where channels[index].descriptor >= 0 {
+            reactor.remove(channels[index].descriptor)
+            UnixSocket.close(channels[index].descriptor)
+            channels[index].descriptor = -1
+        }
+    }
+
+    func snapshot() -> ShardSnapshot {
+        var report = multiplexer.report
+        report.unanswered = multiplexer.metrics.unansweredAtClose
+        return ShardSnapshot(
+            metrics: multiplexer.metrics, clients: multiplexer.clients, clientList: multiplexer.clientList(),
+            inFlight: multiplexer.inFlight, transactions: multiplexer.openTransactions,
+            bufferedBytes: multiplexer.bufferedBytes, report: report)
+    }
+
+    // MARK: accepting
+
+    private func acceptClients(max: Int, _ now: UInt64) {
+        for _ in 0..<max { guard acceptOne(now) else { return } }
+    }
+
+    private func acceptOne(_ now: UInt64) -> Bool {
+        switch UnixSocket.accept(listener) {
+        case .accepted(let descriptor):
+            admit(descriptor, now)
+            return true
+        case .wouldBlock: return false
+        case .exhausted(let error):
+            log.warning("accept_paused", [("reason", .string("\(error)"))])
+            stopListening()
+            acceptPausedUntil = now + Self.acceptPauseNanoseconds
+            return false
+        case .failed(let error):
+            log.error("accept_failed", [("reason", .string("\(error)"))])
+            stopListening()
+            acceptPausedUntil = now + Self.acceptPauseNanoseconds
+            return false
+        }
+    }
+
+    private func admit(_ descriptor: CInt, _ now: UInt64) {
+        guard let peer = try? UnixSocket.peerCredentials(descriptor),
+            let reference = multiplexer.connectionOpened(
+                peer: PrismCore.PeerCredentials(
+                    pid: peer.processIdentifier, uid: peer.userIdentifier, gid: peer.groupIdentifier), now: now)
+        else {
+            refuse(descriptor)
+            return
+        }
+        let index = Int(reference.index)
+        while channels.count <= index { channels.append(Channel()) }
+        channels[index] = Channel(descriptor: descriptor, generation: reference.generation)
+        do {
+            try reactor.add(descriptor, interest: [.readable, .peerHalfClose], token: token(reference))
+        } catch {
+            log.error("watch_failed", [("reason", .string("\(error)"))])
+            return lost(reference, now)
+        }
+        perform(now)
+    }
+
+    /// The table of connections is full: say so, as far as a fresh socket's buffer takes it.
+    private func refuse(_ descriptor: CInt) {
+        var body = ByteQueue()
+        var frame = ByteQueue()
+        let failure = Failure(
+            .resourceExhausted, at: .admission, "limits.connections is reached; reuse connections, or raise it",
+            isRetryable: true, retryAfterMicroseconds: 1_000_000)
+        ResponseBody.append(failure, to: &body)
+        ResponseFrame.appendFinal(id: 0, body: body.bytes, cost: Cost(), to: &frame)
+        _ = UnixSocket.write(descriptor, from: frame.bytes)
+        UnixSocket.close(descriptor)
+    }
+
+    private func stopListening() {
+        guard isListening else { return }
+        isListening = false
+        reactor.remove(listener)
+    }
+
+    private func resumeAccepting() {
+        acceptPausedUntil = nil
+        guard multiplexer.phase < .cancelling else { return }
+        do { try startListening() } catch { acceptPausedUntil = reactor.now + Self.acceptPauseNanoseconds }
+    }
+
+    // MARK: sockets
+
+    private func channel(_ reference: ConnectionReference) -> Channel? {
+        let index = Int(reference.index)
+        guard index < channels.count, channels[index].descriptor >= 0,
+            channels[index].generation == reference.generation
+        else { return nil }
+        return channels[index]
+    }
+
+    private func token(_ reference: ConnectionReference) -> UInt64 {
+        UInt64(reference.generation) << 32 | UInt64(UInt32(bitPattern: reference.index))
+    }
+
+    private func read(_ reference: ConnectionReference, _ now: UInt64) {
+        for _ in 0..<Self.readsPerTickMax {
+            guard let channel = channel(reference), channel.isReading else { return }
+            switch UnixSocket.read(channel.descriptor, into: readBuffer) {
+            case .bytes(let count):
+                multiplexer.received(reference, UnsafeRawBufferPointer(rebasing: readBuffer[..<count]), now: now)
+                perform(now)
+                if count < Self.readBytes / 2 { return }
+            case .wouldBlock: return
+            case .closed:
+                setReading(reference, false)
+                multiplexer.inputEnded(reference, now: now)
+                return perform(now)
+            case .failed: return lost(reference, now)
+            }
+        }
+    }
+
+    private func flushAll(_ now: UInt64) {
+        guard !toFlush.isEmpty else { return }
+        let batch = toFlush
+        toFlush.removeAll(keepingCapacity: true)
+        for reference in batch { flush(reference, now) }
+    }
+
+    private func flush(_ reference: ConnectionReference, _ now: UInt64) {
+        while let channel = channel(reference), let output = multiplexer.output(reference) {
+            if output.isEmpty { return setWaitingToWrite(reference, false) }
+            switch UnixSocket.write(channel.descriptor, from: output) {
+            case .bytes(let count):
+                multiplexer.wrote(reference, count: count, now: now)
+                perform(now)
+            case .wouldBlock: return setWaitingToWrite(reference, true)
+            case .closed, .failed: return lost(reference, now)
+            }
+        }
+    }
+
+    private func lost(_ reference: ConnectionReference, _ now: UInt64) {
+        multiplexer.connectionLost(reference, now: now)
+        perform(now)
+    }
+
+    private func setReading(_ reference: ConnectionReference, _ isReading: Bool) {
+        guard let channel = channel(reference), channel.isReading != isReading else { return }
+        channels[Int(reference.index)].isReading = isReading
+        updateInterest(reference)
+    }
+
+    private func setWaitingToWrite(_ reference: ConnectionReference, _ isWaiting: Bool) {
+        guard let channel = channel(reference), channel.isWaitingToWrite != isWaiting else { return }
+        channels[Int(reference.index)].isWaitingToWrite = isWaiting
+        updateInterest(reference)
+    }
+
+    private func updateInterest(_ reference: ConnectionReference) {
+        guard let channel = channel(reference) else { return }
+        var interest: Interest = channel.isReading ? [.readable, .peerHalfClose] : []
+        if channel.isWaitingToWrite { interest.insert(.writable) }
+        do { try reactor.modify(channel.descriptor, interest: interest, token: token(reference)) } catch {
+            log.error("watch_failed", [("reason", .string("\(error)"))])
+        }
+    }
+
+    // MARK: actions
+
+    /// Carries out what the multiplexer has decided, and what that leads to.
+    private func perform(_ now: UInt64) {
+        while multiplexer.hasActions {
+            var batch = actions
+            actions = []
+            multiplexer.takeActions(into: &batch)
+            for action in batch { perform(action, now) }
+            batch.removeAll(keepingCapacity: true)
+            actions = batch
+        }
+    }
+
+    private func perform(_ action: MultiplexerAction, _ now: UInt64) {
+        switch action {
+        case .submit(let backend, let work): backends[backend].submit(work)
+        case .cancel(let backend, let reference):
+            multiplexer.cancelled(reference, backends[backend].cancel(reference), now: now)
+        case .credit(let backend, let reference, let bytes): backends[backend].credit(reference, bytes: bytes)
+        case .abandon(let backend, let transaction): backends[backend].abandon(transaction)
+        case .flush(let reference): toFlush.append(reference)
+        case .pauseReading(let reference): setReading(reference, false)
+        case .resumeReading(let reference): setReading(reference, true)
+        case .shutdownReading(let reference):
+            if let channel = channel(reference) { UnixSocket.shutdown(channel.descriptor, .read) }
+        case .close(let reference):
+            guard let channel = channel(reference) else { return }
+            channels[Int(reference.index)].descriptor = -1
+            reactor.remove(channel.descriptor)
+            UnixSocket.close(channel.descriptor)
+        case .log(let entry): write(entry)
+        }
+    }
+
+    private func write(_ entry: MultiplexerLog) {
+        switch entry {
+        case .protocolError(_, let peer, let message):
+            log.warning("protocol_error", [("uid", .integer(Int(peer.uid))), ("pid", .integer(Int(peer.pid))), ("message", .string(message))])
+        case .connectionRefused(let peer, let message):
+            log.warning("connection_refused", [("uid", .integer(Int(peer.uid))), ("message", .string(message))])
+        case .invariantViolated(let what): log.error("invariant_violated", [("what", .string(what))])
+        case .slowRequest(_, let client, let backend, let operation, let code, let total, let queue):
+            log.warning(
+                "slow_request",
+                [
+                    ("client", .string(client)), ("backend", .integer(backend)), ("operation", .string(operation)),
+                    ("status", .string(code)), ("total_ms", .integer(Int(total / 1_000_000))),
+                    ("queue_ms", .integer(Int(queue / 1_000_000))),
+                ])
+        }
+    }
+}
