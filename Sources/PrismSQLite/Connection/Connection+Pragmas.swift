@@ -1,0 +1,65 @@
+internal import CSQLite
+internal import PrismWire
+
+extension Connection {
+    /// Everything that a connection must be told after opening; nothing of it is remembered in the file but WAL.
+    func configure() throws(Failure) {
+        // Limits and switches first: they also bound what a hostile file's schema can do while it is read.
+        let limits = settings.limits
+        _ = sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
+        _ = sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, Int32(clamping: limits.sqlBytesMax))
+        _ = sqlite3_limit(handle, SQLITE_LIMIT_VARIABLE_NUMBER, Int32(clamping: limits.parametersMax))
+        // A row that fits no frame could not be answered; some room for keys and headers.
+        _ = sqlite3_limit(
+            handle, SQLITE_LIMIT_LENGTH, Int32(clamping: max(limits.frameBytesMax, limits.valueBytesMax) + (64 << 10)))
+        _ = sqlite3_limit(handle, SQLITE_LIMIT_WORKER_THREADS, 0)
+        for (option, value) in [
+            (SQLITE_DBCONFIG_DEFENSIVE, 1), (SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
+            (SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0), (SQLITE_DBCONFIG_ENABLE_FKEY, 1),
+        ] {
+            let result = prism_sqlite3_db_switch(handle, option, Int32(value))
+            guard result == SQLITE_OK else { throw failure(result, doing: "configuring SQLite") }
+        }
+        let synchronous = settings.synchronous == .full ? "FULL" : "NORMAL"
+        try run(
+            sql: """
+                PRAGMA foreign_keys=ON;
+                PRAGMA trusted_schema=OFF;
+                PRAGMA temp_store=MEMORY;
+                PRAGMA synchronous=\(synchronous);
+                PRAGMA cache_size=-\(max(1, settings.cacheSizeBytes >> 10));
+                PRAGMA mmap_size=\(max(0, settings.mmapSizeBytes));
+                PRAGMA wal_autocheckpoint=\(max(1, settings.checkpointPages));
+                """)
+        switch role {
+        case .writer: try enterWriteAheadLog()
+        case .reader:
+            try run(sql: "PRAGMA query_only=ON")
+            // Reads the header: what is no database is found now and not by the first request.
+            _ = try integer("PRAGMA schema_version")
+        }
+    }
+
+    private func enterWriteAheadLog() throws(Failure) {
+        let statement = try prepareTrusted("PRAGMA journal_mode=WAL")
+        let result = step(statement)
+        guard result == SQLITE_ROW else { throw failure(result, doing: "opening \(settings.path)") }
+        guard let mode = sqlite3_column_text(statement.handle, 0), String(cString: mode) == "wal" else {
+            throw Failure(
+                .failedPrecondition, at: .connect,
+                "\(settings.path) cannot have a write-ahead log: use an ordinary file on a local volume that can be written")
+        }
+        statement.reset()
+    }
+
+    /// One integer of a trusted statement; nil: no row.
+    func integer(_ sql: String) throws(Failure) -> Int64? {
+        let statement = try prepareTrusted(sql)
+        let result = step(statement)
+        switch result {
+        case SQLITE_ROW: return statement.integer(0)
+        case SQLITE_DONE: return nil
+        default: throw failure(result, doing: "SQLite")
+        }
+    }
+}

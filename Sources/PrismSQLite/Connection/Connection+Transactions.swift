@@ -1,0 +1,83 @@
+internal import CSQLite
+internal import PrismWire
+
+/// Transaction control, for whoever schedules: an executor never begins or ends anything itself.
+extension Connection {
+    /// False while a transaction is open. To be asked after every request inside a group: an interrupt, a full disk or
+    /// ON CONFLICT ROLLBACK ends the whole transaction, and the next statement would commit alone.
+    var isAutocommit: Bool { sqlite3_get_autocommit(handle) != 0 }
+
+    /// Rows that statements of this connection have changed so far; to see whether something had an effect.
+    var totalChanges: Int64 { sqlite3_total_changes64(handle) }
+
+    /// - Parameter immediate: takes the write lock now; else a read transaction begins with its first statement.
+    func begin(immediate: Bool) throws(Failure) {
+        try checkThread()
+        try run(try statement(immediate ? .beginImmediate : .beginDeferred))
+    }
+
+    /// - Throws: outcome NOT_EXECUTED when the transaction is surely still open (busy, a deferred constraint): roll it back
+    ///   or try again. UNKNOWN for everything else: the log may hold the commit all the same; reopen the connection.
+    func commit() throws(Failure) {
+        try checkThread()
+        let statement = try statement(.commit)
+        let result = step(statement)
+        guard result != SQLITE_DONE else { return statement.reset() }
+        var failure = failure(result, doing: "COMMIT")
+        statement.reset()
+        let isStillOpen: Bool
+        switch result & 0xFF {
+        case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_CONSTRAINT, SQLITE_INTERRUPT: isStillOpen = !isAutocommit
+        default: isStillOpen = false
+        }
+        if !isStillOpen {
+            failure.outcome = .unknown
+            failure.isRetryable = false
+            failure.retryAfterMicroseconds = 0
+        }
+        throw failure
+    }
+
+    /// Does nothing when SQLite has ended the transaction already.
+    func rollback() throws(Failure) {
+        try checkThread()
+        guard !isAutocommit else { return }
+        let statement = try statement(.rollback)
+        let result = step(statement)
+        let failure = result == SQLITE_DONE ? nil : failure(result, doing: "ROLLBACK")
+        statement.reset()
+        if let failure, !isAutocommit { throw failure }
+    }
+
+    // The savepoint around one request of a group.
+
+    func savepoint() throws(Failure) { try run(try statement(.savepoint)) }
+    func release() throws(Failure) { try run(try statement(.release)) }
+
+    /// Undoes the request and takes its savepoint away.
+    func rollbackToSavepoint() throws(Failure) {
+        try run(try statement(.rollbackTo))
+        try run(try statement(.release))
+    }
+
+    // A client's savepoints. The names are validated (letters, digits, _); SQLite compares them without case.
+
+    func savepoint(named name: UnsafeRawBufferPointer) throws(Failure) {
+        try checkThread()
+        try run(sql: "SAVEPOINT \"client_\(String(decoding: name, as: UTF8.self))\"")
+    }
+
+    /// - Throws: NOT_FOUND when there is no such savepoint.
+    func rollbackTo(named name: UnsafeRawBufferPointer) throws(Failure) {
+        try checkThread()
+        let name = String(decoding: name, as: UTF8.self)
+        do throws(Failure) {
+            try run(sql: "ROLLBACK TO \"client_\(name)\"")
+        } catch {
+            guard error.code == .invalidArgument else { throw error }
+            throw Failure(
+                .notFound, at: .execute, "this transaction has no savepoint \"\(name)\"; set it with Savepoint first",
+                sqliteCode: error.sqliteCode)
+        }
+    }
+}

@@ -1,0 +1,43 @@
+internal import PrismWire
+
+/// A range of keys as SQLite's comparison needs it: `lower` ≤ key, and key < `upper` where there is one.
+struct KeyBounds {
+    var lower: [UInt8] = []
+    var upper: [UInt8]?
+
+    init(_ range: UnsafeMutablePointer<Prism__V1__KeyRange>?, cursor: ProtobufCBinaryData = ProtobufCBinaryData(), reverse: Bool = false) {
+        if let range = range?.pointee {
+            if range.prefix.isEmpty {
+                lower = Array(range.start.bytes)
+                upper = range.end.isEmpty ? nil : Array(range.end.bytes)
+            } else {
+                lower = Array(range.prefix.bytes)
+                upper = Self.successor(ofPrefix: lower)
+            }
+        }
+        guard let last = ScanCursor(cursor.bytes)?.lastKey else { return }
+        if reverse {
+            upper = Array(last)
+        } else {
+            lower = Array(last) + [0]
+        }
+    }
+
+    /// The smallest key above all that begin with `prefix`; nil: there is none (all bytes are 0xFF).
+    static func successor(ofPrefix prefix: [UInt8]) -> [UInt8]? {
+        var bytes = prefix
+        while let last = bytes.last {
+            if last < 0xFF {
+                bytes[bytes.count - 1] = last + 1
+                return bytes
+            }
+            bytes.removeLast()
+        }
+        return nil
+    }
+
+    func bind(_ statement: PreparedStatement, transient: OpaqueDestructor) {
+        lower.withUnsafeBytes { _ = statement.bind(2, blob: $0, transient) }
+        upper?.withUnsafeBytes { _ = statement.bind(4, blob: $0, transient) }
+    }
+}

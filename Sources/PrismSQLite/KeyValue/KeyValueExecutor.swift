@@ -1,0 +1,159 @@
+internal import CSQLite
+internal import PrismWire
+
+/// The key-value operations on one connection, inside whatever transaction the caller has begun.
+struct KeyValueExecutor {
+    let connection: Connection
+    /// Nil on readers.
+    let versions: VersionSource?
+    let wallMilliseconds: Int64
+
+    /// An entry as it is found. The value is borrowed until the statement is reset.
+    private struct Found {
+        var version: Int64
+        var expiry: Int64
+        var number: Int64?
+        var isNumber: Bool
+    }
+
+    private static let defaultNamespace: StaticString = "default"
+
+    static func namespace(_ data: ProtobufCBinaryData) -> UnsafeRawBufferPointer {
+        data.isEmpty
+            ? UnsafeRawBufferPointer(start: defaultNamespace.utf8Start, count: defaultNamespace.utf8CodeUnitCount)
+            : data.bytes
+    }
+
+    // MARK: reading
+
+    /// Reads one entry; `use` sees the row before the statement is reset.
+    func get(_ namespace: ProtobufCBinaryData, _ key: ProtobufCBinaryData, _ use: (PreparedStatement?) -> Void)
+        throws(Failure)
+    {
+        let statement = try connection.statement(.get)
+        statement.bind(1, text: Self.namespace(namespace))
+        statement.bind(2, blob: key.bytes)
+        statement.bind(3, integer: wallMilliseconds)
+        let result = connection.step(statement)
+        switch result {
+        case SQLITE_ROW: use(statement)
+        case SQLITE_DONE: use(nil)
+        default:
+            let failure = connection.failure(result, doing: "reading")
+            statement.reset()
+            throw failure
+        }
+        statement.reset()
+    }
+
+    static func fill(_ result: inout Prism__V1__GetResult, _ row: PreparedStatement) {
+        result.found = 1
+        result.value = row.blob(0)
+        result.version = UInt64(bitPattern: row.integer(1))
+        result.expires_at_milliseconds = UInt64(clamping: row.integer(2))
+    }
+
+    private func find(_ namespace: ProtobufCBinaryData, _ key: ProtobufCBinaryData) throws(Failure) -> Found? {
+        var found: Found?
+        try get(namespace, key) { row in
+            guard let row else { return }
+            let text = row.blob(0).bytes
+            let number = text.count <= 20 ? Int64(String(decoding: text, as: UTF8.self)) : nil
+            found = Found(version: row.integer(1), expiry: row.integer(2), number: number, isNumber: number != nil)
+        }
+        return found
+    }
+
+    // MARK: writing
+
+    func put(_ message: Prism__V1__Put) throws(Failure) -> UInt64 {
+        if let condition = message.condition?.pointee { try check(condition, try find(message.namespace_, message.key)) }
+        return try store(
+            message.namespace_, message.key, message.value.bytes, expiry: expiry(message.ttl_milliseconds))
+    }
+
+    func delete(_ message: Prism__V1__Delete) throws(Failure) -> Bool {
+        let found = try find(message.namespace_, message.key)
+        if let condition = message.condition?.pointee { try check(condition, found) }
+        guard found != nil else { return false }
+        try run(.delete, message.namespace_, message.key) { _ in }
+        return true
+    }
+
+    func increment(_ message: Prism__V1__Increment) throws(Failure) -> (value: Int64, version: UInt64) {
+        let found = try find(message.namespace_, message.key)
+        if let found, !found.isNumber {
+            throw Failure(
+                .failedPrecondition, at: .execute,
+                "the entry's value is not decimal text of a 64-bit integer; Put one first",
+                currentVersion: UInt64(bitPattern: found.version))
+        }
+        let (sum, overflow) = (found?.number ?? 0).addingReportingOverflow(message.delta)
+        guard !overflow else {
+            throw Failure(
+                .outOfRange, at: .execute, "the sum does not fit into 64 bits; the entry is unchanged",
+                currentVersion: UInt64(bitPattern: found?.version ?? 0))
+        }
+        let expiry = found.map(\.expiry) ?? expiry(message.ttl_on_creation_milliseconds)
+        var text = String(sum)
+        let stored: Result<UInt64, Failure> = text.withUTF8 { utf8 in
+            do throws(Failure) {
+                return .success(try store(message.namespace_, message.key, UnsafeRawBufferPointer(utf8), expiry: expiry))
+            } catch { return .failure(error) }
+        }
+        return (sum, try stored.get())
+    }
+
+    func touch(_ message: Prism__V1__Touch) throws(Failure) -> Bool {
+        guard try find(message.namespace_, message.key) != nil else { return false }
+        try run(.setExpiry, message.namespace_, message.key) { $0.bind(3, expiry: expiry(message.ttl_milliseconds)) }
+        return true
+    }
+
+    private func store(
+        _ namespace: ProtobufCBinaryData, _ key: ProtobufCBinaryData, _ value: UnsafeRawBufferPointer, expiry: Int64
+    ) throws(Failure) -> UInt64 {
+        guard let versions else { throw Failure(.internal, at: .execute, "a write came to a reader") }
+        let version = try versions.take()
+        try run(.put, namespace, key) { statement in
+            statement.bind(3, blob: value)
+            statement.bind(4, integer: version)
+            statement.bind(5, expiry: expiry)
+        }
+        return UInt64(bitPattern: version)
+    }
+
+    private func run(
+        _ which: OwnStatement, _ namespace: ProtobufCBinaryData, _ key: ProtobufCBinaryData,
+        _ bindRest: (PreparedStatement) -> Void
+    ) throws(Failure) {
+        let statement = try connection.statement(which)
+        statement.bind(1, text: Self.namespace(namespace))
+        statement.bind(2, blob: key.bytes)
+        bindRest(statement)
+        try connection.run(statement)
+    }
+
+    /// 0: does not expire.
+    private func expiry(_ ttlMilliseconds: UInt64) -> Int64 {
+        ttlMilliseconds == 0 ? 0 : wallMilliseconds + Int64(clamping: ttlMilliseconds)
+    }
+
+    private func check(_ condition: Prism__V1__Condition, _ found: Found?) throws(Failure) {
+        let holds: Bool
+        let wanted: String
+        switch condition.kind_case {
+        case PRISM__V1__CONDITION__KIND_ABSENT: (holds, wanted) = (found == nil, "absent")
+        case PRISM__V1__CONDITION__KIND_PRESENT: (holds, wanted) = (found != nil, "present")
+        case PRISM__V1__CONDITION__KIND_VERSION_EQUALS:
+            holds = found.map { UInt64(bitPattern: $0.version) } == condition.version_equals
+            wanted = "version \(condition.version_equals)"
+        default: return
+        }
+        guard !holds else { return }
+        let now = found.map { "it has version \($0.version)" } ?? "it is not there"
+        throw Failure(
+            .failedPrecondition, at: .execute, "the condition (\(wanted)) does not hold: \(now)",
+            currentVersion: UInt64(bitPattern: found?.version ?? 0))
+    }
+}

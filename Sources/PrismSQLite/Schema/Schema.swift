@@ -1,0 +1,49 @@
+internal import CSQLite
+public import PrismWire
+
+/// Prism's own tables in an SQLite file.
+public enum Schema {
+    public static let version = 1
+
+    private static let statements = """
+        CREATE TABLE IF NOT EXISTS prism_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS prism_entry (
+            namespace TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, version INTEGER NOT NULL,
+            expires_at INTEGER, PRIMARY KEY (namespace, key)) WITHOUT ROWID;
+        CREATE INDEX IF NOT EXISTS prism_entry_expiry ON prism_entry (expires_at) WHERE expires_at IS NOT NULL;
+        CREATE TABLE IF NOT EXISTS prism_idempotency (
+            uid INTEGER NOT NULL, key TEXT NOT NULL, fingerprint BLOB NOT NULL, answer BLOB, created_at INTEGER NOT NULL,
+            PRIMARY KEY (uid, key)) WITHOUT ROWID;
+        CREATE INDEX IF NOT EXISTS prism_idempotency_age ON prism_idempotency (created_at);
+        INSERT INTO prism_meta (name, value) VALUES ('schema_version', \(version)), ('next_version', 1)
+            ON CONFLICT DO NOTHING;
+        """
+
+    /// What `prism schema print` shows.
+    public static func print() -> String { statements + "\n" }
+
+    /// Creates what is missing in the file; safe when several start at once.
+    /// - Throws: what SQLite says; FAILED_PRECONDITION when a newer Prism has written the file.
+    public static func apply(settings: SQLiteSettings) throws(Failure) {
+        let connection = try Connection(role: .writer, settings: settings)
+        defer { connection.close() }
+        try apply(on: connection)
+    }
+
+    static func apply(on connection: Connection) throws(Failure) {
+        try connection.begin(immediate: true)
+        do throws(Failure) {
+            try connection.run(sql: statements)
+            let found = try connection.integer("SELECT value FROM prism_meta WHERE name = 'schema_version'") ?? 0
+            guard found <= version else {
+                throw Failure(
+                    .failedPrecondition, at: .connect,
+                    "the file has Prism's schema \(found), this version knows \(version): use a newer prism")
+            }
+            try connection.commit()
+        } catch {
+            try connection.rollback()
+            throw error
+        }
+    }
+}

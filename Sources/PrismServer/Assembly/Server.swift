@@ -1,0 +1,210 @@
+internal import Glibc
+public import PrismConfiguration
+public import PrismCore
+internal import PrismReactor
+internal import PrismWire
+
+/// Puts the parts together, runs them, and takes them down in order.
+public enum Server {
+    /// Exit codes of `prism serve` (CONTRACT 6).
+    public enum ExitCode {
+        public static let orderly: Int32 = 0
+        public static let failed: Int32 = 1
+        public static let configuration: Int32 = 2
+        public static let cut: Int32 = 3
+        public static let servedByAnother: Int32 = 4
+    }
+
+    /// What the server cannot build itself: the admin listener, which lives above it.
+    public struct Extras {
+        public var version: String
+        /// Starts the admin listener on a bound, listening Unix socket; the answer stops it.
+        public var startAdmin: (_ unixDescriptor: CInt, _ control: ServerControl) throws -> () -> Void
+
+        public init(
+            version: String,
+            startAdmin: @escaping (_ unixDescriptor: CInt, _ control: ServerControl) throws -> () -> Void
+        ) {
+            self.version = version
+            self.startAdmin = startAdmin
+        }
+    }
+
+    /// Serves until the end of the process was asked for and carried out. Blocks; call it on the main thread, first thing.
+    ///
+    /// - Parameters:
+    ///   - socketPath: the data socket; its directory exists.
+    ///   - adminSocketPath: likewise.
+    ///   - sqlitePathDefault: for a backend without a path.
+    /// - Returns: the exit code.
+    public static func run(
+        configuration: Configuration, socketPath: String, adminSocketPath: String, sqlitePathDefault: String,
+        extras: Extras, onServing: () -> Void = {}
+    ) -> Int32 {
+        let log = Log(
+            format: configuration.log.format == .json || (configuration.log.format == .automatic && isatty(2) == 0)
+                ? .json : .text, level: level(configuration.log.level))
+        for warning in configuration.warnings { log.warning("configuration", [("message", .string(warning))]) }
+        SignalSource.ignoreBrokenPipes()
+        do {
+            let signals = try SignalSource([SIGTERM, SIGINT])
+            _ = try raiseDescriptorLimit()
+            let socket = try ServingSocket(
+                path: socketPath, mode: configuration.socket.mode, group: try groupID(configuration.socket.group),
+                backlog: configuration.socket.backlog)
+            defer { socket.removeFile() }
+            let adminSocket = try ServingSocket(
+                path: adminSocketPath, mode: configuration.admin.mode, group: try groupID(configuration.admin.group),
+                backlog: 64)
+            defer { adminSocket.removeFile() }
+            return try serve(
+                configuration, socket, adminSocket, sqlitePathDefault, signals, log, extras, onServing)
+        } catch ServingSocketError.servedByAnother(let path) {
+            log.error("socket_served", [("path", .string(path)), ("message", .string("another process serves it; end it, or name another --socket"))])
+            return ExitCode.servedByAnother
+        } catch ServingSocketError.unusable(let path, let reason) {
+            log.error("socket_unusable", [("path", .string(path)), ("message", .string(reason))])
+            return ExitCode.failed
+        } catch let error as StartError {
+            log.error("start_failed", [("message", .string(error.message))])
+            return error.exitCode
+        } catch {
+            log.error("start_failed", [("message", .string("\(error)"))])
+            return ExitCode.failed
+        }
+    }
+
+    private static func serve(
+        _ configuration: Configuration, _ socket: ServingSocket, _ adminSocket: ServingSocket,
+        _ sqlitePathDefault: String, _ signals: SignalSource, _ log: Log, _ extras: Extras, _ onServing: () -> Void
+    ) throws -> Int32 {
+        let descriptions = try configuration.backends.map { try description(of: $0, configuration) }
+        let count = reactorCount(configuration)
+        let settings = MultiplexerSettings(
+            configuration, backends: descriptions, reactors: count, version: extras.version)
+        let shards = try (0..<count).map {
+            try Shard(number: $0, settings: settings, listener: socket.descriptor, log: log)
+        }
+        let sinks = shards.map(\.completions)
+        let backends = try configuration.backends.map {
+            try BackendFactory.make($0, configuration, sqlitePathDefault: sqlitePathDefault, sinks: sinks)
+        }
+        for shard in shards { shard.backends = backends }
+        let machine = DrainMachine(settings: DrainMachine.Settings(configuration.drain))
+        var base = StatusSnapshot(version: extras.version, backends: [])
+        base.metrics = Metrics(backends: backends.count)
+        base.processID = getpid()
+        base.reactors = count
+        base.dataSocket = socket.path
+        let control = ServerControl(
+            shards: shards, backends: backends, base: base, machine: machine,
+            readinessBackends: configuration.readiness.backends)
+        let first = shards[0]
+        first.coordinator = DrainCoordinator(
+            machine: machine, signals: signals, own: first, shards: shards, log: log,
+            changed: { control.drainChanged($0) })
+        try first.reactor.add(signals.descriptor, interest: .readable, token: Shard.signalToken)
+        for shard in shards.dropFirst() {
+            let reactor = first.reactor
+            shard.activityChanged = { reactor.wakeUp() }
+        }
+        let stopAdmin = try extras.startAdmin(adminSocket.descriptor, control)
+        for shard in shards { try shard.startListening() }
+        control.markStarted()
+        log.info(
+            "serving",
+            [
+                ("version", .string(extras.version)), ("socket", .string(socket.path)),
+                ("admin_socket", .string(adminSocket.path)), ("reactors", .integer(count)),
+                ("backends", .string(descriptions.map(\.name).joined(separator: ","))),
+            ])
+        onServing()
+        let others = try shards.dropFirst().map { shard in
+            try WorkerThread(name: "reactor-\(shard.number)", stackBytes: 8 << 20) { shard.reactor.run(shard) }
+        }
+        first.reactor.run(first)
+        for thread in others { thread.join() }
+        return end(control, shards, backends, socket, adminSocket, stopAdmin, machine.settings, log)
+    }
+
+    private static func end(
+        _ control: ServerControl, _ shards: [Shard], _ backends: [any ServerBackend], _ socket: ServingSocket,
+        _ adminSocket: ServingSocket, _ stopAdmin: () -> Void, _ drain: DrainMachine.Settings, _ log: Log
+    ) -> Int32 {
+        socket.removeFile()
+        UnixSocket.close(socket.descriptor)
+        adminSocket.removeFile()
+        let deadline = MonotonicClock.now() + DrainMachine.stoppedNanosecondsMax
+        for backend in backends { backend.stop(deadlineNanoseconds: deadline) }
+        let report = control.assemble(shards.map { $0.snapshot() }).drainReport ?? DrainReport()
+        log.info(
+            "drain_report",
+            [
+                ("in_flight_at_lame_duck", .integer(report.inFlightAtLameDuck)),
+                ("in_flight_at_draining", .integer(report.inFlightAtDraining)),
+                ("in_flight_at_cancelling", .integer(report.inFlightAtCancelling)),
+                ("finished", .integer(Int(report.finished))), ("refused", .integer(Int(report.refused))),
+                ("cancelled", .integer(Int(report.cancelled))),
+                ("transactions_rolled_back", .integer(Int(report.transactionsRolledBack))),
+                ("unanswered", .integer(Int(report.unanswered))), ("milliseconds", .integer(Int(report.milliseconds))),
+            ])
+        stopAdmin()
+        return drain.strictExit && report.cutAnything ? ExitCode.cut : ExitCode.orderly
+    }
+
+    // MARK: what the configuration means
+
+    private static func description(
+        of backend: Configuration.Backend, _ configuration: Configuration
+    ) throws(StartError) -> BackendDescription {
+        guard case .sqlite = backend.engine else {
+            throw StartError(
+                message: "backend \(backend.name): PostgreSQL comes with a later release; use kind: sqlite",
+                exitCode: ExitCode.configuration)
+        }
+        let limits = configuration.transactions
+        return BackendDescription(
+            name: backend.name, kind: .sqlite, isDefault: backend.isDefault,
+            writeTransactionIdleNanoseconds: limits.sqliteWriteIdleNanoseconds,
+            writeTransactionTotalNanoseconds: limits.sqliteWriteTotalNanoseconds,
+            readTransactionIdleNanoseconds: limits.idleNanoseconds,
+            readTransactionTotalNanoseconds: limits.totalNanoseconds)
+    }
+
+    /// Automatic: one reactor for every four processors that the process may use, so that a small sidecar has one.
+    private static func reactorCount(_ configuration: Configuration) -> Int {
+        configuration.runtime.reactors > 0 ? configuration.runtime.reactors : max(1, availableCPUs() / 4)
+    }
+
+    private static func groupID(_ group: Configuration.Group?) throws(StartError) -> gid_t? {
+        switch group {
+        case nil: return nil
+        case .id(let id): return id
+        case .name(let name):
+            guard let entry = getgrnam(name) else {
+                throw StartError(message: "there is no group \(name)", exitCode: ExitCode.configuration)
+            }
+            return entry.pointee.gr_gid
+        }
+    }
+
+    private static func level(_ level: Configuration.Log.Level) -> Log.Level {
+        switch level {
+        case .debug: .debug
+        case .info: .info
+        case .warning: .warning
+        case .error: .error
+        }
+    }
+}
+
+/// Why the server did not start.
+public struct StartError: Error, Sendable {
+    public let message: String
+    public let exitCode: Int32
+
+    public init(message: String, exitCode: Int32) {
+        self.message = message
+        self.exitCode = exitCode
+    }
+}

@@ -1,0 +1,141 @@
+internal import Glibc
+public import PrismCore
+internal import PrismReactor
+internal import Synchronization
+
+/// What the admin listener may ask of a running server; from any task.
+public final class ServerControl: Sendable {
+    /// A reactor that has not answered within this counts as dead.
+    public static let snapshotTimeoutNanoseconds: UInt64 = 1_000_000_000
+
+    /// What became of a request to drain.
+    public enum DrainAnswer: Sendable, Equatable {
+        case accepted(DrainState)
+        case refused(reason: String)
+    }
+
+    private let shards: [Shard]
+    private let backends: [any ServerBackend]
+    private let base: StatusSnapshot
+    private let mode: DrainMachine.Mode
+    private let started: UInt64
+    private let serving = Atomic<Bool>(false)
+    private let machine: Mutex<DrainMachine>
+    private let finalReport = Mutex<DrainReport?>(nil)
+    public let readinessBackends: [String]
+
+    init(
+        shards: [Shard], backends: [any ServerBackend], base: StatusSnapshot, machine: DrainMachine,
+        readinessBackends: [String]
+    ) {
+        self.shards = shards
+        self.backends = backends
+        self.base = base
+        self.machine = Mutex(machine)
+        mode = machine.settings.mode
+        started = MonotonicClock.now()
+        self.readinessBackends = readinessBackends
+    }
+
+    /// All listeners accept. Once true it stays true.
+    public var isStarted: Bool { serving.load(ordering: .acquiring) }
+
+    func markStarted() { serving.store(true, ordering: .releasing) }
+    func drainChanged(_ machine: DrainMachine) { self.machine.withLock { $0 = machine } }
+
+    /// Everything at one moment; nil when a reactor did not answer in time. Never waits for a database.
+    public func snapshot() async -> StatusSnapshot? {
+        let parts = await withCheckedContinuation { (continuation: CheckedContinuation<[ShardSnapshot]?, Never>) in
+            let gathering = Gathering(expected: shards.count, continuation)
+            for shard in shards { shard.post(.snapshot { gathering.add($0) }) }
+            Task {
+                try? await Task.sleep(nanoseconds: Self.snapshotTimeoutNanoseconds)
+                gathering.giveUp()
+            }
+        }
+        return parts.map(assemble)
+    }
+
+    func assemble(_ parts: [ShardSnapshot]) -> StatusSnapshot {
+        var snapshot = base
+        let machine = machine.withLock { $0 }
+        snapshot.backends = backends.map { $0.snapshot() }
+        snapshot.uptimeNanoseconds = MonotonicClock.now() - started
+        snapshot.drainState = machine.state
+        snapshot.drainReason = machine.reason
+        var report = DrainReport()
+        for part in parts {
+            snapshot.clients += part.clients
+            snapshot.clientList += part.clientList
+            snapshot.inFlight += part.inFlight
+            snapshot.transactions += part.transactions
+            snapshot.bufferedBytes += part.bufferedBytes
+            snapshot.metrics.merge(part.metrics)
+            report.inFlightAtLameDuck += part.report.inFlightAtLameDuck
+            report.inFlightAtDraining += part.report.inFlightAtDraining
+            report.inFlightAtCancelling += part.report.inFlightAtCancelling
+            report.finished += part.report.finished
+            report.refused += part.report.refused
+            report.cancelled += part.report.cancelled
+            report.transactionsRolledBack += part.report.transactionsRolledBack
+            report.unanswered += part.report.unanswered
+        }
+        if machine.startedNanoseconds > 0 {
+            report.milliseconds = (MonotonicClock.now() - machine.startedNanoseconds) / 1_000_000
+        }
+        snapshot.clientList.sort { ($0.inFlight, $0.requestsTotal) > ($1.inFlight, $1.requestsTotal) }
+        snapshot.clientList = Array(snapshot.clientList.prefix(StatusSnapshot.clientsListedMax))
+        if machine.state > .serving { snapshot.drainReport = report }
+        return snapshot
+    }
+
+    /// Begins the ending; repeating it changes nothing.
+    /// - Parameter wait: classic mode only: answer when lame duck has ended.
+    public func drain(wait: Bool) async -> DrainAnswer {
+        if wait, mode == .native {
+            return .refused(
+                reason: "with drain.mode native, preStop must return at once: Kubernetes runs the app's hook and ours together; use `prism drain` without --wait"
+            )
+        }
+        shards[0].post(.drain)
+        while true {
+            let state = machine.withLock { $0.state }
+            if state > .lameDuck || (state == .lameDuck && !wait) { return .accepted(state) }
+            do { try await Task.sleep(nanoseconds: 5_000_000) } catch { return .accepted(state) }
+        }
+    }
+}
+
+/// Collects one answer from each reactor, or gives up; resumes its waiter once.
+private final class Gathering: Sendable {
+    private struct State {
+        var parts: [ShardSnapshot] = []
+        var continuation: CheckedContinuation<[ShardSnapshot]?, Never>?
+    }
+
+    private let expected: Int
+    private let state: Mutex<State>
+
+    init(expected: Int, _ continuation: CheckedContinuation<[ShardSnapshot]?, Never>) {
+        self.expected = expected
+        state = Mutex(State(continuation: continuation))
+    }
+
+    func add(_ part: ShardSnapshot) {
+        let finished: (CheckedContinuation<[ShardSnapshot]?, Never>, [ShardSnapshot])? = state.withLock { state in
+            state.parts.append(part)
+            guard state.parts.count == expected, let waiting = state.continuation else { return nil }
+            state.continuation = nil
+            return (waiting, state.parts)
+        }
+        finished?.0.resume(returning: finished?.1)
+    }
+
+    func giveUp() {
+        let waiting = state.withLock { state in
+            defer { state.continuation = nil }
+            return state.continuation
+        }
+        waiting?.resume(returning: nil)
+    }
+}
