@@ -188,10 +188,12 @@ public final class SQLiteBackend: BackendPort {
     /// Closes everything; threads that hang are left behind after the deadline.
     public func stop(deadlineNanoseconds: UInt64) {
         stopping.store(true, ordering: .releasing)
+        // The writer last: whoever closes the file last checkpoints its log, and a reader may not.
         reads.close()
+        while running.load(ordering: .acquiring) > 1, MonotonicClock.now() < deadlineNanoseconds { usleep(200) }
         writes.close()
         held.close()
-        while running.load(ordering: .acquiring) > 0, MonotonicClock.now() < deadlineNanoseconds { usleep(500) }
+        while running.load(ordering: .acquiring) > 0, MonotonicClock.now() < deadlineNanoseconds { usleep(200) }
         guard running.load(ordering: .acquiring) == 0 else { return }
         for thread in threads.withLock({ $0 }) { thread.join() }
     }
