@@ -21,8 +21,8 @@ def drive(path, count, rounds):
     sockets = {}
     for number in range(count):
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(path)  # without a timeout: waits while the backlog is full
         connection.settimeout(30)
-        connection.connect(path)  # waits while the backlog is full
         sockets[connection.fileno()] = (connection, number)
     codes, problems = {}, []
     poll = select.epoll()

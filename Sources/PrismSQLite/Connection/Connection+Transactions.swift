@@ -25,9 +25,11 @@ extension Connection {
         guard result != SQLITE_DONE else { return statement.reset() }
         var failure = failure(result, doing: "COMMIT")
         statement.reset()
-        let isStillOpen: Bool
+        let isStillOpen: Bool  // or surely rolled back
         switch result & 0xFF {
         case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_CONSTRAINT, SQLITE_INTERRUPT: isStillOpen = !isAutocommit
+        // Not even the frame that commits was written whole, and frames carry checksums: SQLite has rolled back.
+        case SQLITE_FULL, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM: isStillOpen = true
         default: isStillOpen = false
         }
         if !isStillOpen {

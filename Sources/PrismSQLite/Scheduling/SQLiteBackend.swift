@@ -40,6 +40,7 @@ public final class SQLiteBackend: BackendPort {
     /// The transaction that has the writer or waits for it was abandoned.
     let abandoned = Mutex<Set<TransactionReference>>([])
     let problem = Mutex<String>("")
+    let openFailure = Mutex<Failure?>(nil)
     private let sinks: [CompletionSink]
     private let tickets = Mutex<[RequestReference: WorkTicket]>([:])
     private let writeTransactions = Mutex<Set<TransactionReference>>([])
@@ -73,6 +74,11 @@ public final class SQLiteBackend: BackendPort {
             running.subtract(1, ordering: .releasing)
             problem.withLock { $0 = "\(error)" }
         }
+    }
+
+    /// Why the file could not be opened for writing at the start; nil: it could, or it is merely read-only.
+    public var startProblem: String? {
+        openFailure.withLock { $0.flatMap { $0.code == .permissionDenied ? nil : $0.message } }
     }
 
     // MARK: BackendPort

@@ -12,7 +12,10 @@ extension Writer {
             try versions.begin(on: executor.connection)
         } catch {
             backend.ended(transaction)
-            return backend.fail(begin, error, started: now, effect: .ended)
+            // Reserving version numbers may be in doubt; nothing of this request is.
+            var failure = error
+            failure.outcome = .notExecuted
+            return backend.fail(begin, failure, started: now, effect: .ended)
         }
         guard begin.move(from: .running, to: .sealed) else {
             try? executor.connection.rollback()

@@ -210,9 +210,11 @@ final class Writer {
             try Schema.apply(on: connection)
             executor = Executor(connection: connection, versions: versions)
             openFailure = nil
+            backend.openFailure.withLock { $0 = nil }
             backend.problem.withLock { $0 = "" }
         } catch {
             openFailure = error
+            backend.openFailure.withLock { $0 = error }
             let message = error.message
             backend.problem.withLock { $0 = message }
         }

@@ -41,9 +41,13 @@ enum BackendFactory {
         options.streamWindowBytes = limits.streamWindowBytes
         options.sweepIntervalNanoseconds = sqlite.sweepIntervalNanoseconds
         do {
-            return try SQLiteBackend(
+            let made = try SQLiteBackend(
                 options: options, settings: settings,
                 sinks: sinks.map { mailbox in { completion, body in mailbox.deliver(completion, body: body) } })
+            if let problem = made.startProblem { throw StartError(message: "backend \(backend.name), \(settings.path): \(problem)", exitCode: Server.ExitCode.failed) }
+            return made
+        } catch let error as StartError {
+            throw error
         } catch {
             throw StartError(message: "backend \(backend.name): \(error)", exitCode: Server.ExitCode.failed)
         }

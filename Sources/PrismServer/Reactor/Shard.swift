@@ -8,7 +8,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     static let readBytes = 64 << 10
     /// Reads of one connection in one tick; a busy one comes again in the next, after the others.
     static let readsPerTickMax = 4
-    static let acceptsPerTickMax = 64
+    static let acceptsPerTickMax = 512
     static let acceptPauseNanoseconds: UInt64 = 100_000_000
     static let listenerToken: UInt64 = 1
     static let signalToken: UInt64 = 2
