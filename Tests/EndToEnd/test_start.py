@@ -184,7 +184,7 @@ class StartTests(StartTestCase):
             self.assertIn(database, server.log)
             return
         error = self.assert_refused(self.client(server))
-        self.assertEqual(error.outcome, "NOT_EXECUTED")
+        self.assertEqual(error.outcome, "NOT_EXECUTED", str(error))
 
     def assert_refused(self, client):
         with self.assertRaises(prism.Error) as raised:

@@ -230,7 +230,9 @@ final class Writer {
     private func fail(_ ticket: WorkTicket) {
         let effect: Completion.TransactionEffect = ticket.item.kind == .begin ? .ended : .unchanged
         if ticket.item.kind == .begin { backend.ended(ticket.item.transaction) }
-        backend.fail(ticket, openFailure ?? Failure(.unavailable, at: .connect, "the database is not open", isRetryable: true), effect: effect)
+        var failure = openFailure ?? Failure(.unavailable, at: .connect, "the database is not open", isRetryable: true)
+        failure.outcome = .notExecuted  // Whatever became of opening the file, this request never ran.
+        backend.fail(ticket, failure, effect: effect)
     }
 
     /// Removes what has expired, a small batch at a time; another process's lock is not waited for.
