@@ -2,9 +2,7 @@
 #ifndef PRISM_CLINUX_H
 #define PRISM_CLINUX_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// No _GNU_SOURCE here: Swift's own Glibc module is built without it, and headers that both include must agree.
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -49,16 +49,10 @@ public enum Server {
         do {
             let signals = try SignalSource([SIGTERM, SIGINT])
             _ = try raiseDescriptorLimit()
-            let socket = try ServingSocket(
-                path: socketPath, mode: configuration.socket.mode, group: try groupID(configuration.socket.group),
-                backlog: configuration.socket.backlog)
-            defer { socket.removeFile() }
-            let adminSocket = try ServingSocket(
-                path: adminSocketPath, mode: configuration.admin.mode, group: try groupID(configuration.admin.group),
-                backlog: 64)
-            defer { adminSocket.removeFile() }
+            try ServingSocket.checkNotServed(socketPath)
             return try serve(
-                configuration, socket, adminSocket, sqlitePathDefault, signals, log, extras, onServing)
+                configuration, Paths(data: socketPath, admin: adminSocketPath, sqlite: sqlitePathDefault), signals, log,
+                extras, onServing)
         } catch ServingSocketError.servedByAnother(let path) {
             log.error("socket_served", [("path", .string(path)), ("message", .string("another process serves it; end it, or name another --socket"))])
             return ExitCode.servedByAnother
@@ -74,22 +68,39 @@ public enum Server {
         }
     }
 
+    private struct Paths {
+        var data: String
+        var admin: String
+        var sqlite: String
+    }
+
     private static func serve(
-        _ configuration: Configuration, _ socket: ServingSocket, _ adminSocket: ServingSocket,
-        _ sqlitePathDefault: String, _ signals: SignalSource, _ log: Log, _ extras: Extras, _ onServing: () -> Void
+        _ configuration: Configuration, _ paths: Paths, _ signals: SignalSource, _ log: Log, _ extras: Extras,
+        _ onServing: () -> Void
     ) throws -> Int32 {
         let descriptions = try configuration.backends.map { try description(of: $0, configuration) }
         let count = reactorCount(configuration)
         let settings = MultiplexerSettings(
             configuration, backends: descriptions, reactors: count, version: extras.version)
         let shards = try (0..<count).map {
-            try Shard(number: $0, settings: settings, listener: socket.descriptor, log: log)
+            try Shard(number: $0, settings: settings, log: log)
         }
         let sinks = shards.map(\.completions)
         let backends = try configuration.backends.map {
-            try BackendFactory.make($0, configuration, sqlitePathDefault: sqlitePathDefault, sinks: sinks)
+            try BackendFactory.make($0, configuration, sqlitePathDefault: paths.sqlite, sinks: sinks)
         }
-        for shard in shards { shard.backends = backends }
+        // Only now: whoever can connect is served.
+        let socket = try ServingSocket(
+            path: paths.data, mode: configuration.socket.mode, group: try groupID(configuration.socket.group),
+            backlog: configuration.socket.backlog)
+        defer { socket.removeFile() }
+        let adminSocket = try ServingSocket(
+            path: paths.admin, mode: configuration.admin.mode, group: try groupID(configuration.admin.group), backlog: 64)
+        defer { adminSocket.removeFile() }
+        for shard in shards {
+            shard.backends = backends
+            shard.listener = socket.descriptor
+        }
         let machine = DrainMachine(settings: DrainMachine.Settings(configuration.drain))
         var base = StatusSnapshot(version: extras.version, backends: [])
         base.metrics = Metrics(backends: backends.count)

@@ -49,6 +49,13 @@ struct ServingSocket {
         inode = status.st_ino
     }
 
+    /// Throws when somebody answers on it, before anything else is touched.
+    static func checkNotServed(_ path: String) throws(ServingSocketError) {
+        guard let descriptor = try? UnixSocket.connect(path: path, blocking: false) else { return }
+        UnixSocket.close(descriptor)
+        throw .servedByAnother(path: path)
+    }
+
     /// Removes the file unless somebody has put another one there.
     func removeFile() {
         var status = stat()

@@ -26,7 +26,8 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     /// Only on the first shard.
     var coordinator: DrainCoordinator?
     private var multiplexer: Multiplexer
-    private let listener: CInt
+    /// Set before `startListening`.
+    var listener: CInt = -1
     private var isListening = false
     private var acceptPausedUntil: UInt64?
 
@@ -42,9 +43,8 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     private var actions: [MultiplexerAction] = []
     private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Shard.readBytes, alignment: 16)
 
-    init(number: Int, settings: MultiplexerSettings, listener: CInt, log: Log) throws(SystemCallError) {
+    init(number: Int, settings: MultiplexerSettings, log: Log) throws(SystemCallError) {
         self.number = number
-        self.listener = listener
         self.log = log
         reactor = try Reactor()
         completions = CompletionMailbox(reactor: reactor, bytesMax: max(settings.bufferedBytesMax, 64 << 20))
