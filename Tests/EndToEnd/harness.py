@@ -186,7 +186,7 @@ class ServerTestCase(unittest.TestCase):
         return server
 
     def client(self, server=None, **options):
-        client = (server or self.server).connect(**options)
+        client = (server or self.server).connect(**{"timeout": 15, **options})
         self.addCleanup(client.close)
         return client
 
