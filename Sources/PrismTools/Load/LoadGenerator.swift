@@ -1,0 +1,250 @@
+internal import PrismReactor
+internal import PrismWire
+
+/// Closed-loop load from one thread: every connection keeps its number of requests in flight, each answer sends the next.
+///
+/// Only OK answers count as requests and into the percentiles; everything else is an error by its name. A latency goes from
+/// just before the write to just after the read that held the answer.
+final class LoadGenerator: ReactorHandler {
+    /// How long answers are waited for after the end.
+    private static let lingerNanoseconds: UInt64 = 5_000_000_000
+    private static let receiveBytes = 256 << 10
+    private static let retainedBytes = 1 << 20
+
+    private enum Phase {
+        case warmUp, measuring, ending, done
+    }
+
+    private let plan: LoadPlan
+    private let reactor: Reactor
+    private let connections: [LoadConnection]
+    private var writer: LoadRequestWriter
+    private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: receiveBytes, alignment: 16)
+    private var output = ByteQueue()
+    private var phase = Phase.warmUp
+    private var phaseEnd: UInt64 = 0
+    private var measuringFrom: UInt64 = 0
+    private var openConnections: Int
+    private var inFlight = 0
+    private var cpuAtStart: UInt64 = 0
+    private(set) var report: LoadReport
+
+    /// - Parameter descriptors: connected and non-blocking; closed by the generator.
+    init(plan: LoadPlan, reactor: Reactor, descriptors: [CInt], seed: UInt64) {
+        self.plan = plan
+        self.reactor = reactor
+        connections = descriptors.map { LoadConnection(descriptor: $0, slots: plan.inFlight) }
+        writer = LoadRequestWriter(plan: plan, seed: seed)
+        openConnections = descriptors.count
+        report = LoadReport(plan: plan)
+    }
+
+    deinit {
+        for connection in connections where connection.isOpen { UnixSocket.close(connection.descriptor) }
+        scratch.deallocate()
+    }
+
+    /// Runs the whole plan on this thread.
+    func run() throws(SystemCallError) {
+        for (index, connection) in connections.enumerated() {
+            try reactor.add(connection.descriptor, interest: .readable, token: UInt64(index))
+        }
+        let now = MonotonicClock.now()
+        phaseEnd = now + plan.warmUpNanoseconds
+        for (index, connection) in connections.enumerated() {
+            // One by one: a request's time starts when it is written, not when the first of 10,000 is.
+            let now = MonotonicClock.now()
+            for slot in 0..<plan.inFlight { send(slot, connection, now: now) }
+            flush(index, connection)
+        }
+        reactor.run(self)
+    }
+
+    func wokenUp() {}
+
+    func ready(token: UInt64, events: Readiness) {
+        let index = Int(token)
+        let connection = connections[index]
+        guard connection.isOpen else { return }
+        if events.contains(.writable) { flush(index, connection) }
+        if connection.isOpen, !events.isDisjoint(with: [.readable, .hangUp, .error]) { receive(index, connection) }
+    }
+
+    func endOfTick(now: UInt64) -> UInt64 {
+        if now >= phaseEnd { advance(now) }
+        if phase == .ending, inFlight == 0 { finish() }
+        if openConnections == 0 { finish() }
+        return phase == .done ? 0 : phaseEnd
+    }
+
+    // MARK: Phases
+
+    private func advance(_ now: UInt64) {
+        switch phase {
+        case .warmUp:
+            phase = .measuring
+            measuringFrom = now
+            phaseEnd = now + plan.measuredNanoseconds
+            cpuAtStart = ProcessorTime.nanoseconds()
+        case .measuring: beginEnding(now)
+        case .ending, .done: finish()
+        }
+    }
+
+    private func beginEnding(_ now: UInt64) {
+        report.measuredNanoseconds = now - measuringFrom
+        report.processorNanoseconds = ProcessorTime.nanoseconds() - cpuAtStart
+        phase = .ending
+        phaseEnd = now + Self.lingerNanoseconds
+    }
+
+    private func finish() {
+        guard phase != .done else { return }
+        if phase == .measuring { beginEnding(MonotonicClock.now()) }
+        if inFlight > 0 { report.countError("UNANSWERED", UInt64(inFlight)) }
+        phase = .done
+        reactor.stop()
+    }
+
+    // MARK: Sending
+
+    private func send(_ slot: Int, _ connection: LoadConnection, now: UInt64) {
+        let id = connection.begin(slot: slot, now: now)
+        inFlight += 1
+        writer.append(id: id, to: &output)
+    }
+
+    /// Writes what has been collected for this connection, behind what the socket has not taken yet.
+    private func flush(_ index: Int, _ connection: LoadConnection) {
+        if !connection.outgoing.isEmpty {
+            connection.outgoing.append(output.bytes)
+            output.removeAll(keepingUpTo: Self.retainedBytes)
+            guard let written = write(connection.outgoing.bytes, index, connection) else { return }
+            connection.outgoing.consume(written)
+        } else if !output.isEmpty {
+            let written = write(output.bytes, index, connection)
+            if let written, written < output.count {
+                output.consume(written)
+                connection.outgoing.append(output.bytes)
+            }
+            output.removeAll(keepingUpTo: Self.retainedBytes)
+            if written == nil { return }
+        }
+        let wantsWritable = !connection.outgoing.isEmpty
+        guard wantsWritable != connection.wantsWritable else { return }
+        connection.wantsWritable = wantsWritable
+        do throws(SystemCallError) {
+            try reactor.modify(
+                connection.descriptor, interest: wantsWritable ? [.readable, .writable] : .readable,
+                token: UInt64(index))
+        } catch {
+            close(connection, error: "CONNECTION_LOST")
+        }
+    }
+
+    /// How many bytes were written; nil: the connection is gone.
+    private func write(_ bytes: UnsafeRawBufferPointer, _ index: Int, _ connection: LoadConnection) -> Int? {
+        switch UnixSocket.write(connection.descriptor, from: bytes) {
+        case .bytes(let count): return count
+        case .wouldBlock: return 0
+        case .closed, .failed:
+            // The reason may stand in the socket: read it first.
+            receive(index, connection)
+            if connection.isOpen { close(connection, error: "CONNECTION_LOST") }
+            return nil
+        }
+    }
+
+    // MARK: Receiving
+
+    private func receive(_ index: Int, _ connection: LoadConnection) {
+        let count: Int
+        switch UnixSocket.read(connection.descriptor, into: scratch) {
+        case .bytes(let bytes): count = bytes
+        case .wouldBlock: return
+        case .closed, .failed: return close(connection, error: "CONNECTION_LOST")
+        }
+        let now = MonotonicClock.now()
+        let received = UnsafeRawBufferPointer(rebasing: scratch[..<count])
+        if connection.incoming.isEmpty {
+            guard let used = take(received, connection, now: now) else { return }
+            if used < count { connection.incoming.append(UnsafeRawBufferPointer(rebasing: received[used...])) }
+        } else {
+            connection.incoming.append(received)
+            guard let used = take(connection.incoming.bytes, connection, now: now) else { return }
+            connection.incoming.consume(used)
+        }
+        if !output.isEmpty { flush(index, connection) }
+    }
+
+    /// Handles all complete frames and sends what follows them. Answers the bytes used; nil: the connection is gone.
+    private func take(_ bytes: UnsafeRawBufferPointer, _ connection: LoadConnection, now: UInt64) -> Int? {
+        var offset = 0
+        while true {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            switch Frame.scan(rest, bytesMax: Frame.bytesMaxCeiling) {
+            case .incomplete: return offset
+            case .invalid:
+                close(connection, error: "BAD_FRAME")
+                return nil
+            case .frame(let length):
+                let message = UnsafeRawBufferPointer(rebasing: rest[Frame.headerBytes..<(Frame.headerBytes + length)])
+                guard take(frame: message, connection, now: now) else { return nil }
+                offset += Frame.headerBytes + length
+            }
+        }
+    }
+
+    /// False: the connection is gone.
+    private func take(frame: UnsafeRawBufferPointer, _ connection: LoadConnection, now: UInt64) -> Bool {
+        guard let answer = LoadAnswer(frame) else {
+            close(connection, error: "BAD_FRAME")
+            return false
+        }
+        if answer.id == 0 {
+            if answer.status == 0 { return true }  // A Notice.
+            close(connection, error: Self.name(answer.status))
+            return false
+        }
+        if answer.hasMore {
+            if !connection.isInFlight(id: answer.id) { report.countError("UNEXPECTED_ANSWER") }
+            return true
+        }
+        guard let (slot, sentAt) = connection.end(id: answer.id) else {
+            report.countError("UNEXPECTED_ANSWER")
+            return true
+        }
+        inFlight -= 1
+        count(answer, latencyNanoseconds: now > sentAt ? now - sentAt : 0, now: now)
+        if phase == .warmUp || phase == .measuring { send(slot, connection, now: now) }
+        return true
+    }
+
+    private func count(_ answer: LoadAnswer, latencyNanoseconds: UInt64, now: UInt64) {
+        guard phase != .warmUp else {
+            if answer.status != 0 { report.warmUpErrors += 1 }
+            return
+        }
+        if answer.status != 0 { return report.countError(Self.name(answer.status)) }
+        if answer.isMissing { return report.countError("KEY_NOT_THERE") }
+        report.latency.record(nanoseconds: latencyNanoseconds)
+        if phase == .measuring { report.requests += 1 }
+    }
+
+    private func close(_ connection: LoadConnection, error: String) {
+        output.removeAll(keepingUpTo: Self.retainedBytes)
+        reactor.remove(connection.descriptor)
+        UnixSocket.close(connection.descriptor)
+        connection.isOpen = false
+        connection.incoming.removeAll()
+        connection.outgoing.removeAll()
+        openConnections -= 1
+        inFlight -= connection.inFlight
+        report.connectionsLost += 1
+        report.countError(error, UInt64(max(connection.inFlight, 1)))
+    }
+
+    private static func name(_ status: UInt8) -> String {
+        StatusCode(rawValue: status)?.name ?? "CODE_\(status)"
+    }
+}

@@ -1,0 +1,43 @@
+/// What the load generator is to do.
+public struct LoadPlan: Sendable {
+    public enum Workload: String, Sendable, CaseIterable {
+        /// Reads of keys that are there.
+        case keyValueGet = "kv-get"
+        /// Writes of values that change each time.
+        case keyValuePut = "kv-put"
+        /// 90 % reads, 10 % writes.
+        case keyValueMixed = "kv-mixed"
+        /// Reads of a row by its primary key, marked read-only.
+        case sql = "sql"
+    }
+
+    /// Of 100 requests of the mixed workload, so many write.
+    public static let mixedPutPercent: UInt64 = 10
+    public static let clientsMax = 100_000
+    public static let inFlightMax = 10_000
+    /// Of all clients together: what the generator keeps in memory.
+    public static let inFlightTotalMax = 4_000_000
+    public static let keysMax = 100_000_000
+    public static let valueBytesMax = 16 << 20
+    public static let namespace = "bench"
+    public static let table = "prism_bench"
+
+    public var workload: Workload
+    public var socketPath: String
+    public var backend = ""
+    /// Of each request.
+    public var timeoutMicroseconds: UInt64 = 30_000_000
+    public var clients = 1
+    /// Requests in flight on each connection.
+    public var inFlight = 1
+    public var measuredNanoseconds: UInt64 = 10_000_000_000
+    /// Runs before the measurement and is not in it.
+    public var warmUpNanoseconds: UInt64 = 1_000_000_000
+    public var keys = 10_000
+    public var valueBytes = 100
+
+    public init(workload: Workload, socketPath: String) {
+        self.workload = workload
+        self.socketPath = socketPath
+    }
+}
