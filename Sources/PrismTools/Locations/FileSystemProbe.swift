@@ -3,6 +3,7 @@ public protocol FileSystemProbe {
     func entry(_ path: String) -> FileSystemEntry
 }
 
+/// What stands at a path.
 public enum FileSystemEntry: Equatable, Sendable {
     case missing
     /// `isWritable`: by this process. `owner`: its uid.
