@@ -20,7 +20,7 @@ public struct LoadPlan: Sendable {
     public static let keysMax = 100_000_000
     public static let valueBytesMax = 16 << 20
     public static let namespace = "bench"
-    public static let table = "prism_bench"
+    public static let table = "bench_rows"
 
     public var workload: Workload
     public var socketPath: String
