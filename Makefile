@@ -32,6 +32,8 @@ bench: build  ## measure the release binary on this machine
 simulate:  ## the core on virtual time; SEEDS=N runs, or SEEDS=A..B or one seed to reproduce
 	@scripts/install-dependencies.sh build
 	swift build -c release --product prism-simulate
+	@.build/release/prism-simulate --help | grep -q -e --seeds || { \
+		echo "make simulate: the simulator is not there yet; it comes with a later release" >&2; exit 2; }
 	.build/release/prism-simulate --seeds $(SEEDS)
 
 .PHONY: sanitize
