@@ -42,7 +42,7 @@ sanitize:  ## the Swift tests under the thread and the address sanitizer
 
 .PHONY: fuzz
 fuzz:  ## random and mutated input for SECONDS=N
-	@echo "make fuzz: not there yet; mutated frames are part of make test, the fuzz targets come with a later release" >&2
+	@echo "make fuzz: not there yet; the fuzz targets come with a later release" >&2
 	@exit 2
 
 .PHONY: chaos
