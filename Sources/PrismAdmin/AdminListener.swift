@@ -46,7 +46,8 @@ public final class AdminListener: Sendable {
             if let unixDescriptor {
                 address = "the admin socket"
                 isHandedOver = true
-                listeners.append(try bootstrap(loop, routes, .unixSocket, connections).withBoundSocket(unixDescriptor).wait())
+                listeners.append(
+                    try bootstrap(loop, routes, .unixSocket, connections).withBoundSocket(unixDescriptor).wait())
             }
             return AdminListener(group: group, listeners: listeners, connections: connections, tcpPort: tcpPort)
         } catch {

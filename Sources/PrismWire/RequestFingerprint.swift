@@ -15,7 +15,9 @@ public struct RequestFingerprint: Equatable, Sendable {
             case 0: guard Self.varint(message, &index) != nil else { return nil }
             case 1: index += 8
             case 2:
-                guard let length = Self.varint(message, &index), length <= UInt64(message.count - index) else { return nil }
+                guard let length = Self.varint(message, &index), length <= UInt64(message.count - index) else {
+                    return nil
+                }
                 index += Int(length)
             case 5: index += 4
             default: return nil

@@ -22,11 +22,15 @@ extension RequestValidation {
             else { throw invalid("parameter_sets go with exactly one statement that has no parameters of its own") }
         }
         for (index, statement) in elements(message.statements, message.n_statements).enumerated() {
-            do throws(Failure) { try checkQuery(statement?.pointee, isBatch: true) } catch { throw numbered(error, index) }
+            do throws(Failure) { try checkQuery(statement?.pointee, isBatch: true) } catch {
+                throw numbered(error, index)
+            }
         }
         for (index, set) in elements(message.parameter_sets, message.n_parameter_sets).enumerated() {
             guard let set = set?.pointee else { throw missing }
-            do throws(Failure) { try checkParameters(set.parameters, set.n_parameters) } catch { throw numbered(error, index) }
+            do throws(Failure) { try checkParameters(set.parameters, set.n_parameters) } catch {
+                throw numbered(error, index)
+            }
         }
     }
 

@@ -49,7 +49,9 @@ import Testing
     func noMachinePaths() throws {
         var marks = ["home", "Users"].map { "/\($0)/" }
         // The folder at the top of this checkout, unless every system has one of that name.
-        let standard = ["tmp", "var", "opt", "usr", "srv", "mnt", "root", "run", "home", "Users", "src", "build", "app"]
+        let standard = [
+            "tmp", "var", "opt", "usr", "srv", "mnt", "root", "run", "home", "Users", "src", "build", "app",
+        ]
         let components = Repository.root.pathComponents
         if components.count > 2, !standard.contains(components[1]) { marks.append("/\(components[1])/") }
         for path in Self.documents {
@@ -58,7 +60,8 @@ import Testing
                 for (index, line) in Repository.lines(of: path).enumerated() {
                     // Not as a part of a longer path such as a URL or etc/home/.
                     let escaped = NSRegularExpression.escapedPattern(for: mark)
-                    guard line.range(of: "(^|[^A-Za-z0-9._~:/}$-])" + escaped, options: .regularExpression) != nil else {
+                    guard line.range(of: "(^|[^A-Za-z0-9._~:/}$-])" + escaped, options: .regularExpression) != nil
+                    else {
                         continue
                     }
                     Issue.record("\(path):\(index + 1): names \(mark)")

@@ -13,7 +13,8 @@ enum Repository {
             .filter { $0.hasSuffix(suffix) && !$0.split(separator: "/").contains { $0.hasPrefix(".") } }
             .filter { path in
                 var isDirectory: ObjCBool = false
-                _ = FileManager.default.fileExists(atPath: base.appendingPathComponent(path).path, isDirectory: &isDirectory)
+                _ = FileManager.default.fileExists(
+                    atPath: base.appendingPathComponent(path).path, isDirectory: &isDirectory)
                 return !isDirectory.boolValue
             }
             .map { folder.isEmpty ? $0 : "\(folder)/\($0)" }
@@ -35,7 +36,9 @@ enum Repository {
 
     /// The text of a file, or nil when it is not text.
     static func text(of path: String) -> String? {
-        guard let data = FileManager.default.contents(atPath: root.appendingPathComponent(path).path) else { return nil }
+        guard let data = FileManager.default.contents(atPath: root.appendingPathComponent(path).path) else {
+            return nil
+        }
         return String(data: data, encoding: .utf8)
     }
 

@@ -71,7 +71,8 @@ final class AdminHTTPHandler: ChannelInboundHandler {
             state = .receiving(head, bodyBytes: bodyBytes)
             if bodyBytes > AdminLimits.requestBodyBytesMax {
                 let limit = AdminLimits.requestBodyBytesMax
-                write(AdminResponse(413, .text, "a request's body has at most \(limit) bytes\n"), closing: true, context)
+                write(
+                    AdminResponse(413, .text, "a request's body has at most \(limit) bytes\n"), closing: true, context)
             }
         case (.end, .receiving(let head, _)):
             begin(head, context)

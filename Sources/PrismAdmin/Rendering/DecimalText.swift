@@ -21,7 +21,9 @@ enum DecimalText {
     /// `1_234_567_890_123` nanoseconds of uptime: `20m 34s`.
     static func uptime(nanoseconds: UInt64) -> String {
         let seconds = nanoseconds / 1_000_000_000
-        let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")]
+        let parts = [
+            (seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"),
+        ]
         let shown = parts.drop { $0.0 == 0 }.prefix(2)
         return shown.isEmpty ? "0s" : shown.map { "\($0.0)\($0.1)" }.joined(separator: " ")
     }

@@ -55,8 +55,10 @@ enum MetricsText {
     private static func durations(_ snapshot: StatusSnapshot, _ out: inout PrometheusText) {
         let metrics = snapshot.metrics
         let families = [
-            ("prism_request_duration_seconds", "From the read that completed a request to its final answer.",
-                metrics.requestDuration),
+            (
+                "prism_request_duration_seconds", "From the read that completed a request to its final answer.",
+                metrics.requestDuration
+            ),
             ("prism_queue_duration_seconds", "Time that requests waited for their backend.", metrics.queueDuration),
             ("prism_backend_duration_seconds", "Time that requests spent in their backend.", metrics.backendDuration),
         ]
@@ -85,7 +87,9 @@ enum MetricsText {
         out.sample("prism_bytes_total", [("direction", "out")], snapshot.metrics.bytesOut)
         out.family("prism_connections_accepted_total", .counter, "Client connections accepted.")
         out.sample("prism_connections_accepted_total", snapshot.metrics.connectionsAccepted)
-        out.family("prism_connections_refused_total", .counter, "Client connections closed on arrival, at a limit or by a rule.")
+        out.family(
+            "prism_connections_refused_total", .counter,
+            "Client connections closed on arrival, at a limit or by a rule.")
         out.sample("prism_connections_refused_total", snapshot.metrics.connectionsRefused)
     }
 
@@ -108,7 +112,8 @@ enum MetricsText {
 
     private static func endings(_ snapshot: StatusSnapshot, _ out: inout PrometheusText) {
         let metrics = snapshot.metrics
-        out.family("prism_deadline_exceeded_total", .counter, "Requests that reached their deadline, by where they were.")
+        out.family(
+            "prism_deadline_exceeded_total", .counter, "Requests that reached their deadline, by where they were.")
         for stage in Stage.allCases where stage != .unspecified || metrics.deadlineExceeded[stage] != nil {
             out.sample(
                 "prism_deadline_exceeded_total", [("stage", stage.name)], metrics.deadlineExceeded[stage] ?? 0)
@@ -124,11 +129,14 @@ enum MetricsText {
 
     private static func faults(_ snapshot: StatusSnapshot, _ out: inout PrometheusText) {
         let metrics = snapshot.metrics
-        out.family("prism_protocol_errors_total", .counter, "Client connections ended for a frame that breaks the protocol.")
+        out.family(
+            "prism_protocol_errors_total", .counter, "Client connections ended for a frame that breaks the protocol.")
         out.sample("prism_protocol_errors_total", metrics.protocolErrors)
-        out.family("prism_invariant_violations_total", .counter, "What must always hold and did not: a defect of Prism.")
+        out.family(
+            "prism_invariant_violations_total", .counter, "What must always hold and did not: a defect of Prism.")
         out.sample("prism_invariant_violations_total", metrics.invariantViolations)
-        out.family("prism_late_completions_total", .counter, "Backend results that came after their request was answered.")
+        out.family(
+            "prism_late_completions_total", .counter, "Backend results that came after their request was answered.")
         out.sample("prism_late_completions_total", metrics.lateCompletions)
         out.family(
             "prism_unanswered_at_close_total", .counter,

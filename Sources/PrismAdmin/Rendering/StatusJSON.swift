@@ -138,7 +138,10 @@ enum StatusJSON {
             json.number("count", histogram.count)
             for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
                 let bound = histogram.quantileBoundNanoseconds(share)
-                guard let bound, bound != .max else { json.null("\(name)_microseconds"); continue }
+                guard let bound, bound != .max else {
+                    json.null("\(name)_microseconds")
+                    continue
+                }
                 json.number("\(name)_microseconds", bound / 1_000)
             }
         }

@@ -50,7 +50,8 @@ struct AdminRoutes: Sendable {
                 ? AdminResponse(503, .text, "not alive: \(Self.noAnswer)\n") : AdminResponse(200, .text, "alive\n")
         case .ready:
             let reason = readiness(snapshot)
-            return reason.map { AdminResponse(503, .text, "not ready: \($0)\n") } ?? AdminResponse(200, .text, "ready\n")
+            return reason.map { AdminResponse(503, .text, "not ready: \($0)\n") }
+                ?? AdminResponse(200, .text, "ready\n")
         case .metrics:
             guard let snapshot else { break }
             return AdminResponse(200, .metrics, MetricsText.render(snapshot))

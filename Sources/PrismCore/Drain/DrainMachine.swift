@@ -108,13 +108,17 @@ public struct DrainMachine: Sendable {
         case .serving, .stopped: return false
         case .lameDuck:
             guard settings.mode == .classic else { return false }
-            if activity.clients > 0 { quietSinceNanoseconds = nil } else if quietSinceNanoseconds == nil {
+            if activity.clients > 0 {
+                quietSinceNanoseconds = nil
+            } else if quietSinceNanoseconds == nil {
                 quietSinceNanoseconds = now
             }
             if now >= stateEndsNanoseconds { return enterDraining("lame duck has used up its budget", now) }
             return now >= nextDeadlineNanoseconds && enterDraining("the clients are gone", now)
         case .draining:
-            if activity.inFlight == 0, activity.transactions == 0 { return enterCancelling("nothing is in flight", now) }
+            if activity.inFlight == 0, activity.transactions == 0 {
+                return enterCancelling("nothing is in flight", now)
+            }
             return now >= stateEndsNanoseconds && enterCancelling("draining has used up its budget", now)
         case .cancelling:
             if activity.inFlight == 0, activity.unflushed == 0 { return enterStopped("everything is answered", now) }

@@ -35,7 +35,8 @@ extension Multiplexer {
             )
         }
         let backend = try chosenBackend(request, transaction)
-        let isReadOnly = request.isReadOnly || kind.isKeyValueRead || transaction.map { transactions[$0].isReadOnly } ?? false
+        let isReadOnly =
+            request.isReadOnly || kind.isKeyValueRead || transaction.map { transactions[$0].isReadOnly } ?? false
         if isReadOnly, kind.isKeyValueWrite {
             throw Failure(.invalidArgument, at: .admission, "\(kind.name) writes, and the transaction is read-only")
         }
@@ -49,7 +50,8 @@ extension Multiplexer {
         let deadline = deadline(of: request, arrived: arrived)
         guard deadline > now else {
             throw Failure(
-                .deadlineExceeded, at: .admission, "the deadline had passed when the request arrived", isRetryable: true)
+                .deadlineExceeded, at: .admission, "the deadline had passed when the request arrived", isRetryable: true
+            )
         }
         guard bufferedBytes + frame.count <= settings.bufferedBytesMax else {
             throw limit("limits.buffered_bytes (\(settings.bufferedBytesMax))")
@@ -68,7 +70,8 @@ extension Multiplexer {
         if request.backend.isEmpty {
             named = defaultBackend
         } else {
-            for index in settings.backends.indices where request.backend.elementsEqual(settings.backends[index].name.utf8) {
+            for index in settings.backends.indices
+            where request.backend.elementsEqual(settings.backends[index].name.utf8) {
                 named = index
             }
         }
@@ -77,7 +80,8 @@ extension Multiplexer {
             guard request.backend.isEmpty || named == own else {
                 throw Failure(
                     .invalidArgument, at: .admission,
-                    "the transaction is on backend \(settings.backends[own].name); leave the backend out or name that one")
+                    "the transaction is on backend \(settings.backends[own].name); leave the backend out or name that one"
+                )
             }
             return own
         }
@@ -125,10 +129,12 @@ extension Multiplexer {
         let position = enter(slot, of: index)
         var transaction = TransactionReference.none
         if slot.kind == .begin {
-            transaction = transactionReference(openTransaction(for: position, of: index, isReadOnly: request.isReadOnly))
+            transaction = transactionReference(
+                openTransaction(for: position, of: index, isReadOnly: request.isReadOnly))
         }
         let work = WorkItem(
-            reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly, transaction: transaction,
+            reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly,
+            transaction: transaction,
             uid: connections[index].peer.uid, deadlineNanoseconds: slot.deadline, submittedNanoseconds: now,
             frame: FrameBox(frame))
         actions.append(.submit(backend: Int(slot.backend), work))

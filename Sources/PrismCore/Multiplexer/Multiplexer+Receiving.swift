@@ -85,7 +85,8 @@ extension Multiplexer {
         arena.reset()
         guard let request = RequestMessage(frame, in: arena) else {
             return protocolError(
-                index, "a frame is not a Request, or needs more than limits.decode_bytes (\(arenaLimit)) to decode", now)
+                index, "a frame is not a Request, or needs more than limits.decode_bytes (\(arenaLimit)) to decode", now
+            )
         }
         guard request.id != 0 else { return protocolError(index, "a request has id 0; ids begin at 1", now) }
         guard requestIndex.find(connection: index, id: request.id) == nil else {

@@ -19,7 +19,9 @@ struct RequestIndex {
     func find(connection: Int, id: UInt64) -> Int? {
         var index = home(Int32(connection), id)
         while entries[index].slot >= 0 {
-            if entries[index].id == id, entries[index].connection == Int32(connection) { return Int(entries[index].slot) }
+            if entries[index].id == id, entries[index].connection == Int32(connection) {
+                return Int(entries[index].slot)
+            }
             index = (index + 1) & mask
         }
         return nil

@@ -43,7 +43,8 @@ struct Authorizer {
     }
 
     private mutating func judge(
-        _ action: Int32, _ first: UnsafePointer<CChar>?, _ second: UnsafePointer<CChar>?, _ trigger: UnsafePointer<CChar>?
+        _ action: Int32, _ first: UnsafePointer<CChar>?, _ second: UnsafePointer<CChar>?,
+        _ trigger: UnsafePointer<CChar>?
     ) -> Refusal? {
         switch action {
         case SQLITE_TRANSACTION: return .transactionControl
@@ -107,13 +108,17 @@ extension Authorizer.Refusal {
         case .attach:
             invalid("ATTACH and DETACH are refused: configure another backend and name it in Request.backend")
         case .vacuum:
-            invalid("VACUUM is refused: it would stop all other clients; run it while the sidecar is down, or use prism backup")
+            invalid(
+                "VACUUM is refused: it would stop all other clients; run it while the sidecar is down, or use prism backup"
+            )
         case .pragma:
             invalid(
                 "this PRAGMA is refused: it changes the session or the file; settings belong into the sidecar's configuration "
                     + "(schema readers such as table_info and user_version are allowed)")
         case .temporary:
-            invalid("temporary objects are refused: the next request may run on another connection; use an ordinary table or WITH")
+            invalid(
+                "temporary objects are refused: the next request may run on another connection; use an ordinary table or WITH"
+            )
         case .ownTable:
             Failure(
                 .permissionDenied, at: .execute,

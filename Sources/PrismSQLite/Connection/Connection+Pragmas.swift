@@ -47,7 +47,8 @@ extension Connection {
         guard let mode = sqlite3_column_text(statement.handle, 0), String(cString: mode) == "wal" else {
             throw Failure(
                 .failedPrecondition, at: .connect,
-                "\(settings.path) cannot have a write-ahead log: use an ordinary file on a local volume that can be written")
+                "\(settings.path) cannot have a write-ahead log: use an ordinary file on a local volume that can be written"
+            )
         }
         statement.reset()
     }

@@ -41,7 +41,8 @@ final class Connection: @unchecked Sendable {
             let reason = opened.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
             sqlite3_close_v2(opened)
             throw StatusMapping.failure(
-                result == SQLITE_OK ? SQLITE_NOMEM : result, message: "opening \(settings.path): \(reason)", at: .connect)
+                result == SQLITE_OK ? SQLITE_NOMEM : result, message: "opening \(settings.path): \(reason)",
+                at: .connect)
         }
         self.role = role
         self.settings = settings
@@ -99,7 +100,9 @@ final class Connection: @unchecked Sendable {
         guard isOpen, pthread_equal(thread, pthread_self()) != 0 else {
             throw Failure(
                 .internal, at: .execute,
-                isOpen ? "an SQLite connection was used on a thread that does not own it" : "an SQLite connection was used after its end",
+                isOpen
+                    ? "an SQLite connection was used on a thread that does not own it"
+                    : "an SQLite connection was used after its end",
                 sqliteCode: SQLITE_MISUSE)
         }
     }
@@ -190,6 +193,7 @@ final class Connection: @unchecked Sendable {
         _ result: Int32, doing what: String, at stage: Stage = .execute, outcome: Outcome = .notExecuted
     ) -> Failure {
         let text = String(cString: sqlite3_errmsg(handle))
-        return StatusMapping.failure(result, message: what.isEmpty ? text : "\(what): \(text)", at: stage, outcome: outcome)
+        return StatusMapping.failure(
+            result, message: what.isEmpty ? text : "\(what): \(text)", at: stage, outcome: outcome)
     }
 }

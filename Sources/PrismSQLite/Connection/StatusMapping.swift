@@ -17,7 +17,8 @@ enum StatusMapping {
             return Meaning(code: .alreadyExists, remedy: "a row with this key is already there")
         case 517:  // SQLITE_BUSY_SNAPSHOT
             return Meaning(
-                code: .aborted, retryAfterMicroseconds: 1_000, remedy: "another writer was faster; run the transaction again")
+                code: .aborted, retryAfterMicroseconds: 1_000,
+                remedy: "another writer was faster; run the transaction again")
         default: break
         }
         switch extended & 0xFF {
@@ -29,9 +30,11 @@ enum StatusMapping {
             return Meaning(code: .invalidArgument, remedy: "send a value of the column's type")
         case SQLITE_BUSY, SQLITE_LOCKED:
             return Meaning(
-                code: .unavailable, retryAfterMicroseconds: 50_000, remedy: "another process holds the database's lock; try again")
+                code: .unavailable, retryAfterMicroseconds: 50_000,
+                remedy: "another process holds the database's lock; try again")
         case SQLITE_SCHEMA:
-            return Meaning(code: .unavailable, retryAfterMicroseconds: 1_000, remedy: "the schema has just changed; try again")
+            return Meaning(
+                code: .unavailable, retryAfterMicroseconds: 1_000, remedy: "the schema has just changed; try again")
         case SQLITE_FULL:
             return Meaning(code: .resourceExhausted, remedy: "the disk is full; make room on the database's volume")
         case SQLITE_NOMEM:
@@ -41,17 +44,20 @@ enum StatusMapping {
             return Meaning(code: .resourceExhausted, remedy: "a value or row is above the frame limit; divide it")
         case SQLITE_READONLY:
             return Meaning(
-                code: .permissionDenied, remedy: "the database cannot be written; check the rights of the file and its directory")
+                code: .permissionDenied,
+                remedy: "the database cannot be written; check the rights of the file and its directory")
         case SQLITE_AUTH, SQLITE_PERM:
             return Meaning(code: .permissionDenied, remedy: "this is not allowed here")
         case SQLITE_IOERR:
-            return Meaning(code: .unavailable, retryAfterMicroseconds: 1_000_000, remedy: "the disk failed; see the sidecar's log")
+            return Meaning(
+                code: .unavailable, retryAfterMicroseconds: 1_000_000, remedy: "the disk failed; see the sidecar's log")
         case SQLITE_CANTOPEN:
             return Meaning(
                 code: .unavailable, retryAfterMicroseconds: 1_000_000,
                 remedy: "the database file cannot be opened; check its path, directory and rights")
         case SQLITE_CORRUPT, SQLITE_NOTADB:
-            return Meaning(code: .dataLoss, remedy: "the file is damaged or no SQLite database; restore it from a backup")
+            return Meaning(
+                code: .dataLoss, remedy: "the file is damaged or no SQLite database; restore it from a backup")
         case SQLITE_INTERRUPT, SQLITE_ABORT:
             return Meaning(code: .cancelled, remedy: "the statement was stopped")
         default:

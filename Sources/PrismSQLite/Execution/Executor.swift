@@ -77,10 +77,13 @@ final class Executor {
     var outOfMemory: Failure {
         Failure(
             .resourceExhausted, at: .execute,
-            "the answer needs more memory than limits.result_bytes and limits.decode_bytes allow; ask for less at a time")
+            "the answer needs more memory than limits.result_bytes and limits.decode_bytes allow; ask for less at a time"
+        )
     }
 
-    func make<T>(_ type: T.Type, _ initialise: (UnsafeMutablePointer<T>) -> Void) throws(Failure) -> UnsafeMutablePointer<T> {
+    func make<T>(_ type: T.Type, _ initialise: (UnsafeMutablePointer<T>) -> Void) throws(Failure)
+        -> UnsafeMutablePointer<T>
+    {
         guard let made = arena.allocate(type) else { throw outOfMemory }
         initialise(made)
         return made

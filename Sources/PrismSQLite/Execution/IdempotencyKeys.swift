@@ -15,7 +15,8 @@ struct IdempotencyKeys {
         defer { statement.reset() }
         statement.bind(1, integer: Int64(uid))
         statement.bind(2, text: key)
-        statement.bind(3, integer: wallMilliseconds - Int64(clamping: connection.settings.idempotencyRetentionMilliseconds))
+        statement.bind(
+            3, integer: wallMilliseconds - Int64(clamping: connection.settings.idempotencyRetentionMilliseconds))
         let result = connection.step(statement)
         if result == SQLITE_DONE { return nil }
         guard result == SQLITE_ROW else { throw connection.failure(result, doing: "looking the idempotency key up") }

@@ -5,7 +5,10 @@ struct KeyBounds {
     var lower: [UInt8] = []
     var upper: [UInt8]?
 
-    init(_ range: UnsafeMutablePointer<Prism__V1__KeyRange>?, cursor: ProtobufCBinaryData = ProtobufCBinaryData(), reverse: Bool = false) {
+    init(
+        _ range: UnsafeMutablePointer<Prism__V1__KeyRange>?, cursor: ProtobufCBinaryData = ProtobufCBinaryData(),
+        reverse: Bool = false
+    ) {
         if let range = range?.pointee {
             if range.prefix.isEmpty {
                 lower = Array(range.start.bytes)

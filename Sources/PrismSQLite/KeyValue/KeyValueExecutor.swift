@@ -67,7 +67,9 @@ struct KeyValueExecutor {
     // MARK: writing
 
     func put(_ message: Prism__V1__Put) throws(Failure) -> UInt64 {
-        if let condition = message.condition?.pointee { try check(condition, try find(message.namespace_, message.key)) }
+        if let condition = message.condition?.pointee {
+            try check(condition, try find(message.namespace_, message.key))
+        }
         return try store(
             message.namespace_, message.key, message.value.bytes, expiry: expiry(message.ttl_milliseconds))
     }
@@ -98,7 +100,8 @@ struct KeyValueExecutor {
         var text = String(sum)
         let stored: Result<UInt64, Failure> = text.withUTF8 { utf8 in
             do throws(Failure) {
-                return .success(try store(message.namespace_, message.key, UnsafeRawBufferPointer(utf8), expiry: expiry))
+                return .success(
+                    try store(message.namespace_, message.key, UnsafeRawBufferPointer(utf8), expiry: expiry))
             } catch { return .failure(error) }
         }
         return (sum, try stored.get())

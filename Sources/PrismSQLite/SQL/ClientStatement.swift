@@ -4,7 +4,8 @@ internal import PrismWire
 /// Compiling what a client sent.
 enum ClientStatement {
     /// - Throws: INVALID_ARGUMENT with the position where SQLite knows it; the authorizer's refusals.
-    static func prepare(_ text: UnsafeRawBufferPointer, on connection: Connection) throws(Failure) -> PreparedStatement {
+    static func prepare(_ text: UnsafeRawBufferPointer, on connection: Connection) throws(Failure) -> PreparedStatement
+    {
         let sql = SQLText(text)
         connection.authorizer.pointee.mode = .client
         connection.authorizer.pointee.refusal = nil

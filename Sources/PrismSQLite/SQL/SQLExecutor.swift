@@ -34,7 +34,8 @@ struct SQLExecutor {
     }
 
     /// False: it needs the writer.
-    func batch(_ batch: Prism__V1__Batch, _ response: UnsafeMutablePointer<Prism__V1__Response>) throws(Failure) -> Bool {
+    func batch(_ batch: Prism__V1__Batch, _ response: UnsafeMutablePointer<Prism__V1__Response>) throws(Failure) -> Bool
+    {
         let sets = batch.n_parameter_sets
         let count = sets > 0 ? sets : batch.n_statements
         guard
@@ -72,7 +73,8 @@ struct SQLExecutor {
     private func mayRun(_ statement: PreparedStatement) throws(Failure) -> Bool {
         if statement.isReadOnly { return true }
         if isReadOnly {
-            throw ClientStatement.invalid("the request is read-only, and the statement writes; send it without read_only")
+            throw ClientStatement.invalid(
+                "the request is read-only, and the statement writes; send it without read_only")
         }
         return !isReader
     }
@@ -98,7 +100,8 @@ struct SQLExecutor {
         case .named(let wanted):
             try expect(wanted.count)
             guard namesCount == count else {
-                throw ClientStatement.invalid("the statement names its parameters (\(wanted.joined(separator: ", "))); send names")
+                throw ClientStatement.invalid(
+                    "the statement names its parameters (\(wanted.joined(separator: ", "))); send names")
             }
             let given = elements(names, namesCount).map(\.string)
             for (index, name) in wanted.enumerated() {
@@ -117,7 +120,8 @@ struct SQLExecutor {
         let result: Int32
         switch value.kind_case {
         case PRISM__V1__VALUE__KIND_NULL: result = sqlite3_bind_null(statement.handle, index)
-        case PRISM__V1__VALUE__KIND_BOOLEAN: result = sqlite3_bind_int(statement.handle, index, value.boolean != 0 ? 1 : 0)
+        case PRISM__V1__VALUE__KIND_BOOLEAN:
+            result = sqlite3_bind_int(statement.handle, index, value.boolean != 0 ? 1 : 0)
         case PRISM__V1__VALUE__KIND_INTEGER: result = sqlite3_bind_int64(statement.handle, index, value.integer)
         case PRISM__V1__VALUE__KIND_DOUBLE: result = sqlite3_bind_double(statement.handle, index, value.double_)
         case PRISM__V1__VALUE__KIND_TEXT: result = statement.bind(index, text: value.text.bytes)
@@ -175,7 +179,8 @@ struct SQLExecutor {
     private func set(
         _ rows: [UnsafeMutablePointer<Prism__V1__Row>], in result: UnsafeMutablePointer<Prism__V1__QueryResult>
     ) throws(Failure) {
-        guard let target = executor.arena.allocate(UnsafeMutablePointer<Prism__V1__Row>?.self, count: max(1, rows.count))
+        guard
+            let target = executor.arena.allocate(UnsafeMutablePointer<Prism__V1__Row>?.self, count: max(1, rows.count))
         else { throw executor.outOfMemory }
         for (index, row) in rows.enumerated() { target[index] = row }
         result.pointee.rows = target

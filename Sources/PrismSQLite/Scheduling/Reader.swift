@@ -23,7 +23,8 @@ final class Reader {
     func run() {
         var batch: [SQLiteBackend.ReadJob] = []
         while backend.reads.take(
-            max: Self.batchMax, takers: backend.options.readers, until: MonotonicClock.now() + Self.idleNanoseconds, &batch)
+            max: Self.batchMax, takers: backend.options.readers, until: MonotonicClock.now() + Self.idleNanoseconds,
+            &batch)
         {
             carryOut(batch)
             batch.removeAll(keepingCapacity: true)
@@ -84,7 +85,11 @@ final class Reader {
             // As a new one: it has had no effect, and may still be cancelled while it waits.
             guard ticket.move(from: .running, to: .queued) else { return }
             if !backend.writes.append(ticket) {
-                backend.fail(ticket, Failure(.resourceExhausted, at: .queue, "the writer's queue is full", isRetryable: true, retryAfterMicroseconds: 100_000))
+                backend.fail(
+                    ticket,
+                    Failure(
+                        .resourceExhausted, at: .queue, "the writer's queue is full", isRetryable: true,
+                        retryAfterMicroseconds: 100_000))
             }
         case .failure(let failure): backend.fail(ticket, failure, started: started)
         }
@@ -101,7 +106,8 @@ final class Reader {
         do throws(Failure) {
             return .success(
                 try executor.execute(
-                    request, isReadOnly: ticket.item.isReadOnly, wallMilliseconds: MonotonicClock.wallClockMilliseconds(),
+                    request, isReadOnly: ticket.item.isReadOnly,
+                    wallMilliseconds: MonotonicClock.wallClockMilliseconds(),
                     parts: StreamSink(backend: backend, ticket: ticket), into: &output))
         } catch {
             output.removeAll(keepingUpTo: 1 << 16)
@@ -115,12 +121,14 @@ final class Reader {
         let transaction = ticket.item.transaction
         guard backend.readTransactions.open(transaction) else {
             let failure = Failure(
-                .resourceExhausted, at: .connect, "all reader connections are held by transactions (reader_connections)",
+                .resourceExhausted, at: .connect,
+                "all reader connections are held by transactions (reader_connections)",
                 isRetryable: true, retryAfterMicroseconds: 100_000)
             return backend.fail(ticket, failure, started: started, effect: .ended)
         }
         do throws(Failure) {
-            let executor = Executor(connection: try Connection(role: .reader, settings: backend.settings), versions: nil)
+            let executor = Executor(
+                connection: try Connection(role: .reader, settings: backend.settings), versions: nil)
             try executor.connection.begin(immediate: false)
             // A deferred transaction has no snapshot before its first read.
             _ = try executor.connection.integer("SELECT count(*) FROM sqlite_master")
@@ -168,7 +176,8 @@ final class Reader {
         case .success(.answered): backend.finish(ticket, output.bytes, started: started, effect: effect)
         case .success(.needsWriter):
             backend.fail(
-                ticket, ClientStatement.invalid("the transaction is read-only, and the statement writes"), started: started,
+                ticket, ClientStatement.invalid("the transaction is read-only, and the statement writes"),
+                started: started,
                 effect: effect)
         case .failure(let failure): backend.fail(ticket, failure, started: started, effect: effect)
         }
@@ -177,7 +186,9 @@ final class Reader {
     private func savepoint(_ ticket: WorkTicket, _ connection: Connection) -> Result<Executor.Result, Failure> {
         output.removeAll(keepingUpTo: 1 << 16)
         decoding.reset()
-        guard let request = RequestMessage(ticket.item.frame.bytes, in: decoding) else { return .failure(executorMissing) }
+        guard let request = RequestMessage(ticket.item.frame.bytes, in: decoding) else {
+            return .failure(executorMissing)
+        }
         do throws(Failure) {
             if let name = request.savepoint?.name.bytes { try connection.savepoint(named: name) }
             if let name = request.rollbackTo?.name.bytes { try connection.rollbackTo(named: name) }

@@ -149,9 +149,10 @@ public final class SQLiteBackend: BackendPort {
     }
 
     /// The final answer of a ticket that is `running` or `sealed`; nothing when it was cancelled.
-    func finish(_ ticket: WorkTicket, _ body: UnsafeRawBufferPointer, code: StatusCode = .ok, stage: Stage = .unspecified,
-        started: UInt64, effect: Completion.TransactionEffect = .unchanged)
-    {
+    func finish(
+        _ ticket: WorkTicket, _ body: UnsafeRawBufferPointer, code: StatusCode = .ok, stage: Stage = .unspecified,
+        started: UInt64, effect: Completion.TransactionEffect = .unchanged
+    ) {
         guard
             ticket.move(from: .running, to: .done) || ticket.move(from: .sealed, to: .done)
                 || ticket.move(from: .queued, to: .done)
@@ -160,7 +161,8 @@ public final class SQLiteBackend: BackendPort {
         deliver(
             Completion(
                 reference: ticket.item.reference, kind: .final, code: code, stage: stage, transactionEffect: effect,
-                startedNanoseconds: started, backendNanoseconds: started == 0 ? 0 : MonotonicClock.now() - started), body)
+                startedNanoseconds: started, backendNanoseconds: started == 0 ? 0 : MonotonicClock.now() - started),
+            body)
     }
 
     func fail(
@@ -186,7 +188,8 @@ public final class SQLiteBackend: BackendPort {
     public func snapshot() -> StatusSnapshot.Backend {
         let problem = problem.withLock { $0 }
         return StatusSnapshot.Backend(
-            name: options.name, kind: .sqlite, isDefault: options.isDefault, isHealthy: problem.isEmpty, problem: problem,
+            name: options.name, kind: .sqlite, isDefault: options.isDefault, isHealthy: problem.isEmpty,
+            problem: problem,
             queueDepth: reads.count + writes.count + held.count,
             connections: ["reader": options.readers, "writer": 1, "leased": readTransactions.count])
     }

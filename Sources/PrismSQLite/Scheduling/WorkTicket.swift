@@ -24,7 +24,8 @@ final class WorkTicket: Sendable {
 
     func move(from: State, to: State) -> Bool {
         state.compareExchange(
-            expected: from.rawValue, desired: to.rawValue, ordering: .acquiringAndReleasing).exchanged
+            expected: from.rawValue, desired: to.rawValue, ordering: .acquiringAndReleasing
+        ).exchanged
     }
 
     /// Its group died with it sealed: it runs again, and can be cancelled again.

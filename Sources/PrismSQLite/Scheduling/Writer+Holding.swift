@@ -24,7 +24,9 @@ extension Writer {
         backend.finish(begin, UnsafeRawBufferPointer(start: nil, count: 0), started: now)
         var batch: [WorkTicket] = []
         while isHeld(by: transaction) {
-            guard backend.held.take(max: 1, until: MonotonicClock.now() + Self.holdPollNanoseconds, &batch) else { break }
+            guard backend.held.take(max: 1, until: MonotonicClock.now() + Self.holdPollNanoseconds, &batch) else {
+                break
+            }
             guard let ticket = batch.popLast() else { continue }
             guard ticket.item.transaction == transaction else {
                 endWithoutTransaction(ticket)

@@ -38,7 +38,8 @@ final class Writer {
         while true {
             let mayWait = group.carriedCount == 0
             let deadline = mayWait ? MonotonicClock.now() + backend.options.sweepIntervalNanoseconds : 0
-            guard backend.writes.take(max: group.startCapacity == 0 ? 1 : group.startCapacity, until: deadline, &batch) else { break }
+            guard backend.writes.take(max: group.startCapacity == 0 ? 1 : group.startCapacity, until: deadline, &batch)
+            else { break }
             let now = MonotonicClock.now()
             if batch.isEmpty, mayWait {
                 sweep(now)
@@ -60,7 +61,9 @@ final class Writer {
     private func carryOut(_ batch: inout [WorkTicket], _ group: inout GroupCommit<WorkTicket>, _ now: UInt64) {
         if group.startCapacity == 0, let early = batch.popLast() { backend.writes.putBack(early) }
         let plain = Array(batch.prefix { $0.item.kind != .begin })
-        for later in batch.dropFirst(plain.count).dropFirst(plain.isEmpty ? 1 : 0).reversed() { backend.writes.putBack(later) }
+        for later in batch.dropFirst(plain.count).dropFirst(plain.isEmpty ? 1 : 0).reversed() {
+            backend.writes.putBack(later)
+        }
         let begin = plain.isEmpty && group.carriedCount == 0 ? batch.first : nil
         if begin == nil, plain.isEmpty, let first = batch.first { backend.writes.putBack(first) }
         batch.removeAll(keepingCapacity: true)
@@ -76,7 +79,8 @@ final class Writer {
     // MARK: groups
 
     private func drive(
-        _ group: inout GroupCommit<WorkTicket>, _ first: GroupCommit<WorkTicket>.Action, _ executor: Executor, _ now: UInt64
+        _ group: inout GroupCommit<WorkTicket>, _ first: GroupCommit<WorkTicket>.Action, _ executor: Executor,
+        _ now: UInt64
     ) {
         answers.removeAll(keepingCapacity: true)
         groupFailure = nil
@@ -159,10 +163,14 @@ final class Writer {
             } else if let body = answer?.body {
                 body.withUnsafeBytes { backend.finish(ticket, $0, started: startedNanoseconds) }
             } else {
-                backend.fail(ticket, Failure(.internal, at: .execute, outcome: .unknown, "an answer was lost"), started: startedNanoseconds)
+                backend.fail(
+                    ticket, Failure(.internal, at: .execute, outcome: .unknown, "an answer was lost"),
+                    started: startedNanoseconds)
             }
         case .notBegun, .commitRefused:
-            var failure = groupFailure ?? Failure(.unavailable, at: .execute, "the transaction could not be committed", isRetryable: true)
+            var failure =
+                groupFailure
+                ?? Failure(.unavailable, at: .execute, "the transaction could not be committed", isRetryable: true)
             failure.outcome = .notExecuted
             backend.fail(ticket, failure, started: startedNanoseconds)
         case .unknown:
@@ -237,7 +245,8 @@ final class Writer {
 
     /// Removes what has expired, a small batch at a time; another process's lock is not waited for.
     private func sweep(_ now: UInt64) {
-        guard now >= sweptNanoseconds + backend.options.sweepIntervalNanoseconds, let connection = open(now)?.connection else { return }
+        guard now >= sweptNanoseconds + backend.options.sweepIntervalNanoseconds, let connection = open(now)?.connection
+        else { return }
         sweptNanoseconds = now
         let wall = MonotonicClock.wallClockMilliseconds()
         let retention = Int64(clamping: backend.settings.idempotencyRetentionMilliseconds)

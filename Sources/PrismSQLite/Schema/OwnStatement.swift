@@ -40,7 +40,8 @@ enum OwnStatement: Int, CaseIterable {
             """
         case .readVersion: "SELECT value FROM prism_meta WHERE name = 'next_version'"
         case .reserveVersions: "UPDATE prism_meta SET value = value + ?1 WHERE name = 'next_version' RETURNING value"
-        case .findKey: "SELECT fingerprint, answer FROM prism_idempotency WHERE uid = ?1 AND key = ?2 AND created_at > ?3"
+        case .findKey:
+            "SELECT fingerprint, answer FROM prism_idempotency WHERE uid = ?1 AND key = ?2 AND created_at > ?3"
         case .recordKey:
             """
             INSERT INTO prism_idempotency (uid, key, fingerprint, answer, created_at) VALUES (?1, ?2, ?3, ?4, ?5)

@@ -36,7 +36,8 @@ final class VersionSource {
     func take() throws(Failure) -> Int64 {
         guard next < end else {
             throw Failure(
-                .resourceExhausted, at: .execute, "the transaction has used up its block of version numbers; make it smaller")
+                .resourceExhausted, at: .execute,
+                "the transaction has used up its block of version numbers; make it smaller")
         }
         next += 1
         return next

@@ -44,7 +44,10 @@ enum BackendFactory {
             let made = try SQLiteBackend(
                 options: options, settings: settings,
                 sinks: sinks.map { mailbox in { completion, body in mailbox.deliver(completion, body: body) } })
-            if let problem = made.startProblem { throw StartError(message: "backend \(backend.name), \(settings.path): \(problem)", exitCode: Server.ExitCode.failed) }
+            if let problem = made.startProblem {
+                throw StartError(
+                    message: "backend \(backend.name), \(settings.path): \(problem)", exitCode: Server.ExitCode.failed)
+            }
             return made
         } catch let error as StartError {
             throw error

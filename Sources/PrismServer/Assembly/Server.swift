@@ -54,7 +54,12 @@ public enum Server {
                 configuration, Paths(data: socketPath, admin: adminSocketPath, sqlite: sqlitePathDefault), signals, log,
                 extras, onServing)
         } catch ServingSocketError.servedByAnother(let path) {
-            log.error("socket_served", [("path", .string(path)), ("message", .string("another process serves it; end it, or name another --socket"))])
+            log.error(
+                "socket_served",
+                [
+                    ("path", .string(path)),
+                    ("message", .string("another process serves it; end it, or name another --socket")),
+                ])
             return ExitCode.servedByAnother
         } catch ServingSocketError.unusable(let path, let reason) {
             log.error("socket_unusable", [("path", .string(path)), ("message", .string(reason))])
@@ -95,7 +100,8 @@ public enum Server {
             backlog: configuration.socket.backlog)
         defer { socket.removeFile() }
         let adminSocket = try ServingSocket(
-            path: paths.admin, mode: configuration.admin.mode, group: try groupID(configuration.admin.group), backlog: 64)
+            path: paths.admin, mode: configuration.admin.mode, group: try groupID(configuration.admin.group),
+            backlog: 64)
         defer { adminSocket.removeFile() }
         for shard in shards {
             shard.backends = backends

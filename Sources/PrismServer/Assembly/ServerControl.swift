@@ -94,7 +94,8 @@ public final class ServerControl: Sendable {
     public func drain(wait: Bool) async -> DrainAnswer {
         if wait, mode == .native {
             return .refused(
-                reason: "with drain.mode native, preStop must return at once: Kubernetes runs the app's hook and ours together; use `prism drain` without --wait"
+                reason:
+                    "with drain.mode native, preStop must return at once: Kubernetes runs the app's hook and ours together; use `prism drain` without --wait"
             )
         }
         shards[0].post(.drain)

@@ -61,7 +61,9 @@ final class DrainCoordinator {
     }
 
     private func announce(_ now: UInt64) {
-        let left = machine.exitByNanoseconds == .max ? UInt64.max : machine.exitByNanoseconds - min(now, machine.exitByNanoseconds)
+        let left =
+            machine.exitByNanoseconds == .max
+            ? UInt64.max : machine.exitByNanoseconds - min(now, machine.exitByNanoseconds)
         log.info("drain_state", [("state", .string(machine.state.name)), ("reason", .string(machine.reason))])
         changed(machine)
         for shard in shards where shard !== own {

@@ -1,6 +1,6 @@
+internal import Glibc
 public import PrismCore
 internal import PrismReactor
-internal import Glibc
 
 /// How backends' threads answer to a reactor: flat records, no allocation, one wake-up for many.
 public final class CompletionMailbox: Sendable {

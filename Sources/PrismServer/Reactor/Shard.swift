@@ -83,7 +83,10 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     func ready(token: UInt64, events: Readiness) {
         let now = reactor.now
         if token == Self.listenerToken { return acceptClients(max: Self.acceptsPerTickMax, now) }
-        if token == Self.signalToken { coordinator?.readSignals(now: now); return }
+        if token == Self.signalToken {
+            coordinator?.readSignals(now: now)
+            return
+        }
         let reference = ConnectionReference(
             index: Int32(truncatingIfNeeded: token), generation: UInt32(truncatingIfNeeded: token >> 32))
         guard let channel = channel(reference) else { return }
@@ -342,7 +345,9 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     private func write(_ entry: MultiplexerLog) {
         switch entry {
         case .protocolError(_, let peer, let message):
-            log.warning("protocol_error", [("uid", .integer(Int(peer.uid))), ("pid", .integer(Int(peer.pid))), ("message", .string(message))])
+            log.warning(
+                "protocol_error",
+                [("uid", .integer(Int(peer.uid))), ("pid", .integer(Int(peer.pid))), ("message", .string(message))])
         case .connectionRefused(let peer, let message):
             log.warning("connection_refused", [("uid", .integer(Int(peer.uid))), ("message", .string(message))])
         case .invariantViolated(let what): log.error("invariant_violated", [("what", .string(what))])

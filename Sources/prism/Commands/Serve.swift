@@ -32,7 +32,9 @@ struct Serve: ParsableCommand {
     @Option(help: ArgumentHelp("Serve this SQLite file.", valueName: "file"))
     var sqlite: String?
 
-    @Option(help: ArgumentHelp("Serve this PostgreSQL database; without a password. Comes with a later release.", valueName: "conninfo"))
+    @Option(
+        help: ArgumentHelp(
+            "Serve this PostgreSQL database; without a password. Comes with a later release.", valueName: "conninfo"))
     var postgres: String?
 
     func run() throws {

@@ -144,7 +144,9 @@ private struct Driver {
         #expect(runsOfFirst <= GroupCommit<Int>.Limits().sharedReRunsMax + 2)
     }
 
-    @Test("COMMIT that failed in fsync is unknown for every member, a refusal's outcome excepted, and the connection must go")
+    @Test(
+        "COMMIT that failed in fsync is unknown for every member, a refusal's outcome excepted, and the connection must go"
+    )
     func unknownCommit() {
         var driver = Driver()
         driver.behaviours = [2: [.refuses]]
@@ -190,7 +192,9 @@ private struct Driver {
         var group = GroupCommit<Int>()
         _ = group.start([1, 2])
         _ = group.began(true)
-        guard case .settle(let settlements, mustReopen: true) = group.ran(.applied(answerBytes: 1), isTransactionOpen: false)
+        guard
+            case .settle(let settlements, mustReopen: true) = group.ran(
+                .applied(answerBytes: 1), isTransactionOpen: false)
         else {
             Issue.record("not settled")
             return
