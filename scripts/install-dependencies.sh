@@ -7,7 +7,7 @@
 set -eu
 
 build="ca-certificates git pkg-config libprotobuf-c-dev libsqlite3-dev libyaml-dev"
-test="binutils libpq-dev postgresql protobuf-c-compiler protobuf-compiler python3 python3-protobuf"
+test="binutils libpq-dev postgresql protobuf-c-compiler protobuf-compiler python3 python3-protobuf python3-yaml"
 
 case "${1:-build}" in
 build) wanted=$build ;;
