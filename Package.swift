@@ -67,7 +67,8 @@ let package = Package(
         .testTarget(name: "PrismCoreTests", dependencies: ["PrismCore", "PrismWire"], swiftSettings: strict),
         .testTarget(name: "PrismReactorTests", dependencies: ["PrismReactor", "CLinux"], swiftSettings: strict),
         .testTarget(
-            name: "PrismSQLiteTests", dependencies: ["PrismSQLite", "CSQLite", "CFaultVFS", "PrismCore", "PrismWire"],
+            name: "PrismSQLiteTests",
+            dependencies: ["PrismSQLite", "CSQLite", "CFaultVFS", "PrismCore", "PrismReactor", "PrismWire"],
             swiftSettings: strict),
         .testTarget(name: "PrismConfigurationTests", dependencies: ["PrismConfiguration"], swiftSettings: strict),
         .testTarget(name: "PrismAdminTests", dependencies: ["PrismAdmin", "PrismCore"], swiftSettings: strict),

@@ -1,0 +1,204 @@
+import Foundation
+import PrismCore
+import PrismReactor
+import PrismSQLite
+import PrismWire
+import Testing
+
+/// A backend driven as a session drives it: submit, cancel, credit, abandon; answers through a sink. The only place in these
+/// tests that constructs one.
+final class TestBackend: @unchecked Sendable {
+    struct Setup: Sendable {
+        var readers = 1
+        var readTransactionsMax = 8
+        var queueRequestsMax = 65_536
+        var groupRequestsMax = 128
+        var streamWindowBytes = 256 << 10
+        /// The sweeper stays out of the way unless a test wants it.
+        var sweepIntervalNanoseconds: UInt64 = 3_600_000_000_000
+        var settings: @Sendable (inout SQLiteSettings) -> Void = { _ in }
+    }
+
+    static let waitSecondsMax: TimeInterval = 30
+
+    let directory: TemporaryDirectory
+    let vfs: FaultVFS?
+    let backend: SQLiteBackend
+    private let inbox: Inbox
+    private let lock = NSLock()
+    private var nextSlot = 0
+    private var nextTransaction: UInt32 = 1
+    private var isStopped = false
+
+    init(_ directory: TemporaryDirectory, vfs: FaultVFS? = nil, _ setup: Setup = Setup()) throws {
+        self.directory = directory
+        self.vfs = vfs
+        var options = SQLiteBackend.Options()
+        options.readers = setup.readers
+        options.readTransactionsMax = setup.readTransactionsMax
+        options.queueRequestsMax = setup.queueRequestsMax
+        options.groupRequestsMax = setup.groupRequestsMax
+        options.streamWindowBytes = setup.streamWindowBytes
+        options.sweepIntervalNanoseconds = setup.sweepIntervalNanoseconds
+        var settings = SQLiteSettings(path: directory.database)
+        settings.vfsName = vfs?.name
+        settings.busyTimeoutMilliseconds = 1_000
+        setup.settings(&settings)
+        let inbox = Inbox()
+        self.inbox = inbox
+        backend = try SQLiteBackend(
+            options: options, settings: settings,
+            sinks: [{ completion, body in inbox.take(completion, Array(body)) }])
+    }
+
+    convenience init(vfs: FaultVFS? = nil, _ setup: Setup = Setup()) throws {
+        try self.init(try TemporaryDirectory(), vfs: vfs, setup)
+    }
+
+    deinit { stop() }
+
+    /// Closes the file; a second time does nothing.
+    func stop() {
+        let isFirst = lock.withLock {
+            defer { isStopped = true }
+            return !isStopped
+        }
+        guard isFirst else { return }
+        vfs?.clear()
+        let deadline = MonotonicClock.now() + UInt64(Self.waitSecondsMax) * 1_000_000_000
+        backend.stop(deadlineNanoseconds: deadline)
+        guard MonotonicClock.now() >= deadline else { return }
+        Issue.record("the backend did not stop")
+        // A thread is left behind that may still use it.
+        if let vfs { _ = Unmanaged.passRetained(vfs) }
+    }
+
+    // MARK: sending
+
+    struct Pending: Sendable {
+        let reference: RequestReference
+        let transaction: TransactionReference
+    }
+
+    func submit(
+        _ request: Request, in transaction: TransactionReference = .none, uid: UInt32 = 1_000,
+        deadline: UInt64 = .max, isReadOnlyTransaction: Bool = false
+    ) -> Pending {
+        let slot = lock.withLock {
+            nextSlot += 1
+            return nextSlot
+        }
+        let reference = RequestReference(reactor: 0, slot: slot, generation: 1)
+        let frame = request.bytes.withUnsafeBytes { FrameBox($0) }
+        backend.submit(
+            WorkItem(
+                reference: reference, kind: request.kind, isReadOnly: request.isReadOnly || isReadOnlyTransaction,
+                transaction: transaction, uid: uid, deadlineNanoseconds: deadline,
+                submittedNanoseconds: MonotonicClock.now(), frame: frame))
+        return Pending(reference: reference, transaction: transaction)
+    }
+
+    /// Waits for the final answer.
+    func answer(_ pending: Pending) throws -> Answer {
+        try #require(
+            inbox.wait(for: pending.reference, seconds: Self.waitSecondsMax), "no answer: the backend hangs")
+    }
+
+    func call(_ request: Request, in transaction: TransactionReference = .none, uid: UInt32 = 1_000) throws -> Answer {
+        try answer(submit(request, in: transaction, uid: uid))
+    }
+
+    /// The answer of something that must work.
+    @discardableResult
+    func expect(
+        _ request: Request, in transaction: TransactionReference = .none, uid: UInt32 = 1_000,
+        _ location: SourceLocation = #_sourceLocation
+    ) throws -> Answer {
+        let answer = try call(request, in: transaction, uid: uid)
+        #expect(answer.isOK, "\(answer.message)", sourceLocation: location)
+        return answer
+    }
+
+    /// A handle for a Begin that is submitted with it.
+    func newTransaction() -> TransactionReference {
+        lock.withLock {
+            nextTransaction += 1
+            return TransactionReference(reactor: 0, slot: Int(nextTransaction), generation: nextTransaction)
+        }
+    }
+
+    func begin(readOnly: Bool = false, _ location: SourceLocation = #_sourceLocation) throws -> TransactionReference {
+        let transaction = newTransaction()
+        try expect(readOnly ? .begin.readOnly() : .begin, in: transaction, location)
+        return transaction
+    }
+
+    func cancel(_ pending: Pending) -> CancelOutcome { backend.cancel(pending.reference) }
+
+    /// Waits for the first part (or the end) of a stream.
+    func waitForPart(_ pending: Pending) throws {
+        try #require(inbox.waitForPart(of: pending.reference, seconds: Self.waitSecondsMax), "no part came")
+    }
+
+    func bytesOfParts(_ pending: Pending) -> Int { inbox.bytesOfParts(pending.reference) }
+
+    /// Final answers that came so far: one a request, unless it was cancelled.
+    func finals(_ pending: Pending) -> Int { inbox.finals(pending.reference) }
+
+    /// Requests that were answered more than once; a promise broken.
+    var answeredTwice: Int { inbox.answeredTwice }
+}
+
+/// Completions by request.
+private final class Inbox: @unchecked Sendable {
+    private struct Box {
+        var answer = Answer()
+        var finals = 0
+        var bytesOfParts = 0
+    }
+
+    private let condition = NSCondition()
+    private var boxes: [RequestReference: Box] = [:]
+
+    func take(_ completion: Completion, _ body: [UInt8]) {
+        condition.withLock {
+            var box = boxes[completion.reference] ?? Box()
+            if !box.answer.take(body) { Issue.record("a body that is no Response") }
+            switch completion.kind {
+            case .part:
+                box.answer.parts += 1
+                box.bytesOfParts += body.count
+            case .final:
+                box.finals += 1
+                box.answer.code = completion.code
+                box.answer.effect = completion.transactionEffect
+            }
+            boxes[completion.reference] = box
+            condition.broadcast()
+        }
+    }
+
+    func wait(for reference: RequestReference, seconds: TimeInterval) -> Answer? {
+        wait(seconds) { self.boxes[reference].flatMap { $0.finals > 0 ? $0.answer : nil } }
+    }
+
+    func waitForPart(of reference: RequestReference, seconds: TimeInterval) -> Bool {
+        wait(seconds) { self.boxes[reference].flatMap { $0.answer.parts + $0.finals > 0 ? true : nil } } ?? false
+    }
+
+    func bytesOfParts(_ reference: RequestReference) -> Int {
+        condition.withLock { boxes[reference]?.bytesOfParts ?? 0 }
+    }
+    func finals(_ reference: RequestReference) -> Int { condition.withLock { boxes[reference]?.finals ?? 0 } }
+    var answeredTwice: Int { condition.withLock { boxes.values.count { $0.finals > 1 } } }
+
+    private func wait<T>(_ seconds: TimeInterval, _ look: () -> T?) -> T? {
+        let end = Date(timeIntervalSinceNow: seconds)
+        return condition.withLock {
+            while true {
+                if let found = look() { return found }
+                if !condition.wait(until: end) { return look() }
+            }
+        }
+    }
+}
