@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct LoadTests {
     func plan(_ workload: LoadPlan.Workload) -> LoadPlan {
-        var plan = LoadPlan(workload: workload, socketPath: "")
+        var plan = LoadPlan(workload: workload, socketPath: "", run: "1a2b")
         plan.backend = "main"
         plan.keys = 300
         plan.valueBytes = 1_000
@@ -34,7 +34,7 @@ import Testing
                 #expect(request.timeoutMicroseconds == 30_000_000)
                 #expect(String(decoding: request.backend, as: UTF8.self) == "main")
                 #expect(request.isReadOnly)
-                #expect(request.get?.namespace_.string == "bench")
+                #expect(request.get?.namespace_.string == "bench-1a2b")
                 #expect(request.get?.key.string.hasPrefix("k000000000") == true)
             }
         }
@@ -70,7 +70,7 @@ import Testing
         for id in 1...100 as ClosedRange<UInt64> {
             try decode(&writer, id: id) { request in
                 let query = request.query
-                #expect(query?.sql.string == LoadRequestWriter.sql)
+                #expect(query?.sql.string == "select value from bench_rows_1a2b where id = $1")
                 let value = query.map { elements($0.parameters, $0.n_parameters) }?.first??.pointee
                 #expect(value?.kind_case == PRISM__V1__VALUE__KIND_INTEGER)
                 #expect((0..<300).contains(value?.integer ?? -1))
@@ -106,5 +106,23 @@ import Testing
         #expect(connection.end(id: 0) == nil)
         #expect(connection.end(id: second)?.sentAt == 200)
         #expect(connection.inFlight == 0)
+    }
+
+    @Test("two runs have names of their own, fit for a namespace and a table")
+    func runsHaveNamesOfTheirOwn() {
+        let names = (0..<100).map { _ in LoadPlan(workload: .sql, socketPath: "") }
+        #expect(Set(names.map(\.namespace)).count == 100)
+        for plan in names {
+            #expect(plan.namespace.wholeMatch(of: #/bench-[a-z0-9]{1,58}/#) != nil)
+            #expect(plan.table.wholeMatch(of: #/bench_rows_[a-z0-9]+/#) != nil)
+        }
+    }
+
+    @Test func aProcessNameCannotBreakItsProcessorTimeApart() {
+        let line = "12 (a) b (c) S 1 12 12 0 -1 4194304 100 0 0 0 70 8 0 0 20 0 3 0 100 0"
+        #expect(ProcessorTime.ticks(inStat: Array(line.utf8)[...]) == 78)
+        #expect(ProcessorTime.ticks(inStat: Array("12 (a) S 1".utf8)[...]) == nil)
+        #expect(ProcessorTime.ticks(inStat: []) == nil)
+        #expect(ProcessorTime.nanoseconds(ofProcess: 0) == nil)
     }
 }

@@ -3,6 +3,7 @@ extension ConfigurationLoader {
     mutating func applyOverrides(_ overrides: Overrides) {
         if let path = overrides.socket { setGlobal("socket.path", to: path, flag: "--socket") }
         if let path = overrides.adminSocket { setGlobal("admin.socket", to: path, flag: "--admin-socket") }
+        if let format = overrides.logFormat { setGlobal("log.format", to: format, flag: "--json") }
         if overrides.sqlite != nil, overrides.postgres != nil {
             report(
                 .flag("--postgres"), nil, "--sqlite is given too", remedy: "give one of them, or use a file for both")

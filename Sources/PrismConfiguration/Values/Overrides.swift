@@ -9,12 +9,17 @@ public struct Overrides: Sendable, Equatable {
     /// `--postgres CONNINFO`: replaces all backends by one PostgreSQL backend named `main`.
     public var postgres: String?
 
+    /// `--json`: `log.format`.
+    public var logFormat: String?
+
     public init(
-        socket: String? = nil, adminSocket: String? = nil, sqlite: String? = nil, postgres: String? = nil
+        socket: String? = nil, adminSocket: String? = nil, sqlite: String? = nil, postgres: String? = nil,
+        logFormat: String? = nil
     ) {
         self.socket = socket
         self.adminSocket = adminSocket
         self.sqlite = sqlite
         self.postgres = postgres
+        self.logFormat = logFormat
     }
 }

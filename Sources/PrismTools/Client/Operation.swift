@@ -11,6 +11,8 @@ public enum Operation: Equatable, Sendable {
     case touch(namespace: String, key: [UInt8], timeToLiveMilliseconds: UInt64)
     /// All or nothing.
     case putMany(namespace: String, [Put])
+    /// All or nothing; keys that are not there do not matter.
+    case deleteMany(namespace: String, keys: [[UInt8]])
     case scan(namespace: String, Scan)
     case count(namespace: String, KeyRange)
 

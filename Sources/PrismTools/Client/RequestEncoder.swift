@@ -89,7 +89,23 @@ struct RequestEncoder {
             request.pointee.touch = body
             request.pointee.operation_case = PRISM__V1__REQUEST__OPERATION_TOUCH
         case .putMany(let namespace, let puts):
-            return fillWrite(request, namespace, puts)
+            return fillWrite(request, puts) { item, put in
+                guard let body = makePut(namespace, put) else { return nil }
+                item.pointee.put = body
+                item.pointee.operation_case = PRISM__V1__WRITE_ITEM__OPERATION_PUT
+                return ()
+            }
+        case .deleteMany(let namespace, let keys):
+            return fillWrite(request, keys) { item, key in
+                guard let body = make(prism__v1__delete__init), let namespace = arena.copy(namespace),
+                    let key = copy(key)
+                else { return nil }
+                body.pointee.namespace_ = namespace
+                body.pointee.key = key
+                item.pointee.delete_ = body
+                item.pointee.operation_case = PRISM__V1__WRITE_ITEM__OPERATION_DELETE
+                return ()
+            }
         case .scan(let namespace, let scan):
             guard let body = make(prism__v1__scan__init), let namespace = arena.copy(namespace),
                 let range = makeRange(scan.range), let cursor = copy(scan.cursor)
@@ -120,17 +136,16 @@ struct RequestEncoder {
         return ()
     }
 
-    private func fillWrite(
-        _ request: UnsafeMutablePointer<Prism__V1__Request>, _ namespace: String, _ puts: [Operation.Put]
+    private func fillWrite<Part>(
+        _ request: UnsafeMutablePointer<Prism__V1__Request>, _ parts: [Part],
+        _ fillItem: (UnsafeMutablePointer<Prism__V1__WriteItem>, Part) -> Void?
     ) -> Void? {
-        let items = repeated(puts) { put -> UnsafeMutablePointer<Prism__V1__WriteItem>? in
-            guard let item = make(prism__v1__write_item__init), let body = makePut(namespace, put) else { return nil }
-            item.pointee.put = body
-            item.pointee.operation_case = PRISM__V1__WRITE_ITEM__OPERATION_PUT
+        let items = repeated(parts) { part -> UnsafeMutablePointer<Prism__V1__WriteItem>? in
+            guard let item = make(prism__v1__write_item__init), fillItem(item, part) != nil else { return nil }
             return item
         }
         guard let body = make(prism__v1__write__init), let items else { return nil }
-        body.pointee.n_items = puts.count
+        body.pointee.n_items = parts.count
         body.pointee.items = items
         request.pointee.write = body
         request.pointee.operation_case = PRISM__V1__REQUEST__OPERATION_WRITE

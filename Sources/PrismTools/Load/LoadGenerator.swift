@@ -10,6 +10,7 @@ final class LoadGenerator: ReactorHandler {
     private static let lingerNanoseconds: UInt64 = 5_000_000_000
     private static let receiveBytes = 256 << 10
     private static let retainedBytes = 1 << 20
+    private static let signalToken = Reactor.reservedTokensStart - 1
 
     private enum Phase {
         case warmUp, measuring, ending, done
@@ -27,12 +28,19 @@ final class LoadGenerator: ReactorHandler {
     private var openConnections: Int
     private var inFlight = 0
     private var cpuAtStart: UInt64 = 0
+    private let signals: SignalSource
+    private let sidecarProcess: Int32
+    private var sidecarAtStart: UInt64?
     private(set) var report: LoadReport
 
-    /// - Parameter descriptors: connected and non-blocking; closed by the generator.
-    init(plan: LoadPlan, reactor: Reactor, descriptors: [CInt], seed: UInt64) {
+    /// - Parameters:
+    ///   - descriptors: connected and non-blocking; closed by the generator.
+    ///   - signals: any of them ends the load.
+    init(plan: LoadPlan, reactor: Reactor, descriptors: [CInt], signals: SignalSource, seed: UInt64) {
         self.plan = plan
         self.reactor = reactor
+        self.signals = signals
+        sidecarProcess = descriptors.first.flatMap { try? UnixSocket.peerCredentials($0).processIdentifier } ?? 0
         connections = descriptors.map { LoadConnection(descriptor: $0, slots: plan.inFlight) }
         writer = LoadRequestWriter(plan: plan, seed: seed)
         openConnections = descriptors.count
@@ -46,6 +54,7 @@ final class LoadGenerator: ReactorHandler {
 
     /// Runs the whole plan on this thread.
     func run() throws(SystemCallError) {
+        try reactor.add(signals.descriptor, interest: .readable, token: Self.signalToken)
         for (index, connection) in connections.enumerated() {
             try reactor.add(connection.descriptor, interest: .readable, token: UInt64(index))
         }
@@ -63,6 +72,7 @@ final class LoadGenerator: ReactorHandler {
     func wokenUp() {}
 
     func ready(token: UInt64, events: Readiness) {
+        if token == Self.signalToken { return interrupt() }
         let index = Int(token)
         let connection = connections[index]
         guard connection.isOpen else { return }
@@ -86,6 +96,7 @@ final class LoadGenerator: ReactorHandler {
             measuringFrom = now
             phaseEnd = now + plan.measuredNanoseconds
             cpuAtStart = ProcessorTime.nanoseconds()
+            sidecarAtStart = ProcessorTime.nanoseconds(ofProcess: sidecarProcess)
         case .measuring: beginEnding(now)
         case .ending, .done: finish()
         }
@@ -94,8 +105,27 @@ final class LoadGenerator: ReactorHandler {
     private func beginEnding(_ now: UInt64) {
         report.measuredNanoseconds = now - measuringFrom
         report.processorNanoseconds = ProcessorTime.nanoseconds() - cpuAtStart
+        if let before = sidecarAtStart, let after = ProcessorTime.nanoseconds(ofProcess: sidecarProcess) {
+            report.sidecarProcessorNanoseconds = after - min(before, after)
+        }
         phase = .ending
         phaseEnd = now + Self.lingerNanoseconds
+    }
+
+    /// The first signal ends the measurement and waits for what is in flight, the second does not.
+    private func interrupt() {
+        guard !signals.read().isEmpty else { return }
+        let isFirst = !report.isInterrupted
+        report.isInterrupted = true
+        let now = MonotonicClock.now()
+        switch phase {
+        case .warmUp:
+            phase = .ending
+            phaseEnd = now + Self.lingerNanoseconds
+        case .measuring: beginEnding(now)
+        case .ending: if !isFirst { finish() }
+        case .done: break
+        }
     }
 
     private func finish() {

@@ -19,10 +19,14 @@ public struct LoadPlan: Sendable {
     public static let inFlightTotalMax = 4_000_000
     public static let keysMax = 100_000_000
     public static let valueBytesMax = 16 << 20
-    public static let namespace = "bench"
-    public static let table = "bench_rows"
 
     public var workload: Workload
+    /// Of this run alone, so that no run overwrites anything or removes what another is reading: at most 58 of a-z 0-9.
+    public let run: String
+    /// Where this run's keys are.
+    public var namespace: String { "bench-\(run)" }
+    /// Where this run's rows are.
+    public var table: String { "bench_rows_\(run)" }
     public var socketPath: String
     public var backend = ""
     /// Of each request.
@@ -36,8 +40,14 @@ public struct LoadPlan: Sendable {
     public var keys = 10_000
     public var valueBytes = 100
 
-    public init(workload: Workload, socketPath: String) {
+    public init(workload: Workload, socketPath: String, run: String = Self.newRun()) {
         self.workload = workload
+        self.run = run
         self.socketPath = socketPath
+    }
+
+    /// A name that no other run has.
+    public static func newRun() -> String {
+        String(UInt64.random(in: (1 << 48)...((1 << 49) - 1)), radix: 36)
     }
 }

@@ -1,4 +1,4 @@
-/// Puts the keys or rows in place that a workload reads.
+/// Puts the keys or rows in place that a workload reads, and takes them away again.
 struct LoadPreparation {
     private static let itemsPerRequest = 1_000
     private static let bytesPerRequest = 1 << 20
@@ -6,41 +6,74 @@ struct LoadPreparation {
     private let plan: LoadPlan
     private let client: Client
     private let options: RequestOptions
+    /// Asked before every request; true ends the work there.
+    private let isInterrupted: () -> Bool
+    /// Whether there can be anything to remove.
+    private(set) var mayHaveWritten = false
 
-    init(plan: LoadPlan, client: Client) {
+    init(plan: LoadPlan, client: Client, isInterrupted: @escaping () -> Bool) {
         self.plan = plan
         self.client = client
+        self.isInterrupted = isInterrupted
         options = RequestOptions(
             backend: plan.backend, timeoutMicroseconds: max(plan.timeoutMicroseconds, 30_000_000))
     }
 
     /// - Parameter writer: makes the values.
-    func run(writer: inout LoadRequestWriter) throws(ToolError) {
+    /// - Returns: false when interrupted; what is there by then has to be removed all the same.
+    mutating func prepare(writer: inout LoadRequestWriter) throws(ToolError) -> Bool {
         if plan.workload == .sql {
-            let create =
-                "create table if not exists \(LoadPlan.table) (id integer primary key, value text not null)"
-            try client.call(.query(sql: create, parameters: []), options) { _ in }
+            try write(
+                .query(sql: "create table \(plan.table) (id integer primary key, value text not null)", parameters: []))
         }
         var next = 0
         while next < plan.keys {
+            if isInterrupted() { return false }
             let items = max(1, min(Self.itemsPerRequest, Self.bytesPerRequest / max(plan.valueBytes, 1)))
             let indices = next..<min(next + items, plan.keys)
-            try client.call(operation(indices, &writer), options) { _ in }
+            try write(operation(indices, &writer))
             next = indices.upperBound
+        }
+        return true
+    }
+
+    /// Removes everything that this run can have written.
+    ///
+    /// - Returns: false when interrupted.
+    func remove() throws(ToolError) -> Bool {
+        if plan.workload == .sql {
+            try client.call(.query(sql: "drop table if exists \(plan.table)", parameters: []), options) { _ in }
+            return true
+        }
+        var next = 0
+        while next < plan.keys {
+            if isInterrupted() { return false }
+            let indices = next..<min(next + Self.itemsPerRequest, plan.keys)
+            let keys = indices.map { LoadRequestWriter.key(UInt64($0)) }
+            try client.call(.deleteMany(namespace: plan.namespace, keys: keys), options) { _ in }
+            next = indices.upperBound
+        }
+        return true
+    }
+
+    private mutating func write(_ operation: Operation) throws(ToolError) {
+        do throws(ToolError) {
+            try client.call(operation, options) { _ in }
+            mayHaveWritten = true
+        } catch {
+            if case .failed(let failure) = error, failure.outcome != .notExecuted { mayHaveWritten = true }
+            throw error
         }
     }
 
     private func operation(_ indices: Range<Int>, _ writer: inout LoadRequestWriter) -> Operation {
         guard plan.workload == .sql else {
             return .putMany(
-                namespace: LoadPlan.namespace,
+                namespace: plan.namespace,
                 indices.map { .init(key: LoadRequestWriter.key(UInt64($0)), value: writer.nextValue()) })
         }
         return .batch(
-            sql: """
-                insert into \(LoadPlan.table) (id, value) values ($1, $2) \
-                on conflict (id) do update set value = excluded.value
-                """,
+            sql: "insert into \(plan.table) (id, value) values ($1, $2)",
             parameterSets: indices.map {
                 [.integer(Int64($0)), .text(String(decoding: writer.nextValue(), as: UTF8.self))]
             })

@@ -8,6 +8,12 @@ public struct LoadReport: Sendable {
     public internal(set) var measuredNanoseconds: UInt64 = 0
     /// The generator's own, in the measured time.
     public internal(set) var processorNanoseconds: UInt64 = 0
+    /// The sidecar's, in the measured time; nil where its process cannot be seen.
+    public internal(set) var sidecarProcessorNanoseconds: UInt64?
+    /// A signal ended the run early.
+    public internal(set) var isInterrupted = false
+    /// What could not be removed, and why; nil: nothing of this run is left.
+    public internal(set) var leftBehind: String?
     public internal(set) var connectionsLost = 0
     public internal(set) var warmUpErrors: UInt64 = 0
     /// By status name, and a few names of the generator's own: see docs/cli.md.
@@ -25,6 +31,12 @@ public struct LoadReport: Sendable {
 
     mutating func countError(_ code: String, _ count: UInt64 = 1) {
         errorsByCode[code, default: 0] += count
+    }
+
+    /// Microseconds of the sidecar's CPU per OK answer.
+    public var sidecarMicrosecondsPerRequest: Double? {
+        guard requests > 0, let nanoseconds = sidecarProcessorNanoseconds else { return nil }
+        return Double(nanoseconds) / 1_000 / Double(requests)
     }
 
     private var percentiles: [(name: String, nanoseconds: UInt64?)] {
@@ -59,6 +71,17 @@ public struct LoadReport: Sendable {
         json.endObject()
         json.key("generator_cpu_seconds")
         json.double(Self.rounded(Double(processorNanoseconds) / 1e9, 1_000))
+        json.key("sidecar_cpu_seconds")
+        Self.write(sidecarProcessorNanoseconds.map { Double($0) / 1e9 }, scale: 1_000, to: &json)
+        json.key("sidecar_cpu_microseconds_per_request")
+        Self.write(sidecarMicrosecondsPerRequest, scale: 100, to: &json)
+        json.field("interrupted", isInterrupted)
+        json.key("left_behind")
+        if let leftBehind { json.string(leftBehind) } else { json.null() }
+    }
+
+    private static func write(_ value: Double?, scale: Double, to json: inout JSONWriter) {
+        if let value { json.double(rounded(value, scale)) } else { json.null() }
     }
 
     public var text: String {
@@ -76,7 +99,13 @@ public struct LoadReport: Sendable {
             text += "    \(name)\(padding)    \(nanoseconds.map { DurationText.text(nanoseconds: $0) } ?? "-")\n"
         }
         let processor = DurationText.text(nanoseconds: processorNanoseconds)
-        return text + "  the generator itself used \(processor) of CPU\n"
+        text += "  the generator itself used \(processor) of CPU\n"
+        if let perRequest = sidecarMicrosecondsPerRequest {
+            text += "  the sidecar used \(Self.rounded(perRequest, 10)) µs of CPU a request\n"
+        }
+        if isInterrupted { text += "  interrupted: this is what was measured until then\n" }
+        if let leftBehind { text += "  \(Printable.terminal(leftBehind))\n" }
+        return text
     }
 
     private static func rounded(_ value: Double, _ scale: Double) -> Double {

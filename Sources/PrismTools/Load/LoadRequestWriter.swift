@@ -4,13 +4,15 @@ internal import PrismWire
 /// Writes the frames of a workload's requests straight into a buffer: protobuf-c would cost the generator more than the
 /// requests cost the sidecar. A test holds it against the decoder.
 struct LoadRequestWriter {
-    static let sql = "select value from \(LoadPlan.table) where id = $1"
+    static func sql(_ plan: LoadPlan) -> String { "select value from \(plan.table) where id = $1" }
     /// `k` and twelve digits.
     static let keyBytes = 13
     /// Header fields, and an operation without its value.
     private static let overheadBytesMax = 512
 
     private let workload: LoadPlan.Workload
+    private let namespace: [UInt8]
+    private let sql: [UInt8]
     private let keys: UInt64
     private let valueBytes: Int
     /// Timeout and backend, and read_only where it holds for every request.
@@ -22,6 +24,8 @@ struct LoadRequestWriter {
 
     init(plan: LoadPlan, seed: UInt64) {
         workload = plan.workload
+        namespace = Array(plan.namespace.utf8)
+        sql = Array(Self.sql(plan).utf8)
         keys = UInt64(max(plan.keys, 1))
         valueBytes = plan.valueBytes
         var random = LoadRandom(seed: seed)
@@ -65,9 +69,9 @@ struct LoadRequestWriter {
     }
 
     private func appendGet(id: UInt64, _ index: UInt64, to output: inout ByteQueue) {
-        let bodyBytes = 2 + LoadPlan.namespace.utf8.count + 2 + Self.keyBytes
+        let bodyBytes = 2 + namespace.count + 2 + Self.keyBytes
         appendFrame(id: id, operationTag: (0x82, 0x01), bodyBytes: bodyBytes, to: &output) { cursor in
-            Self.putNamespaceAndKey(index, &cursor)
+            putNamespaceAndKey(index, &cursor)
         }
     }
 
@@ -75,9 +79,9 @@ struct LoadRequestWriter {
         let stamp = nextStamp()
         let valueLength = Self.varint(UInt64(valueBytes))
         let bodyBytes =
-            2 + LoadPlan.namespace.utf8.count + 2 + Self.keyBytes + 1 + valueLength.count + valueBytes
+            2 + namespace.count + 2 + Self.keyBytes + 1 + valueLength.count + valueBytes
         appendFrame(id: id, operationTag: (0x92, 0x01), bodyBytes: bodyBytes, to: &output) { cursor in
-            Self.putNamespaceAndKey(index, &cursor)
+            putNamespaceAndKey(index, &cursor)
             Self.put(0x1A, &cursor)
             for byte in valueLength { Self.put(byte, &cursor) }
             fillValue(UnsafeMutableRawBufferPointer(start: cursor, count: valueBytes), stamp)
@@ -87,12 +91,12 @@ struct LoadRequestWriter {
 
     private func appendQuery(id: UInt64, _ index: UInt64, to output: inout ByteQueue) {
         let parameter = Self.varint(index << 1)  // sint64 travels zigzag.
-        let sqlBytes = Self.sql.utf8.count
+        let sqlBytes = sql.count
         let bodyBytes = 2 + sqlBytes + 2 + 1 + parameter.count
         appendFrame(id: id, operationTag: (0x82, 0x02), bodyBytes: bodyBytes, to: &output) { cursor in
             Self.put(0x0A, &cursor)
             Self.put(UInt8(sqlBytes), &cursor)
-            Self.put(Self.sql, &cursor)
+            Self.put(sql, &cursor)
             Self.put(0x12, &cursor)
             Self.put(UInt8(1 + parameter.count), &cursor)
             Self.put(0x18, &cursor)
@@ -147,14 +151,14 @@ struct LoadRequestWriter {
         } while number > 0 && position < target.count
     }
 
-    private static func putNamespaceAndKey(_ index: UInt64, _ cursor: inout UnsafeMutablePointer<UInt8>) {
-        put(0x0A, &cursor)
-        put(UInt8(LoadPlan.namespace.utf8.count), &cursor)
-        put(LoadPlan.namespace, &cursor)
-        put(0x12, &cursor)
-        put(UInt8(keyBytes), &cursor)
-        writeKey(index, UnsafeMutableRawPointer(cursor))
-        cursor += keyBytes
+    private func putNamespaceAndKey(_ index: UInt64, _ cursor: inout UnsafeMutablePointer<UInt8>) {
+        Self.put(0x0A, &cursor)
+        Self.put(UInt8(namespace.count), &cursor)
+        Self.put(namespace, &cursor)
+        Self.put(0x12, &cursor)
+        Self.put(UInt8(Self.keyBytes), &cursor)
+        Self.writeKey(index, UnsafeMutableRawPointer(cursor))
+        cursor += Self.keyBytes
     }
 
     private static func writeKey(_ index: UInt64, _ target: UnsafeMutableRawPointer?) {
@@ -172,8 +176,8 @@ struct LoadRequestWriter {
         cursor += 1
     }
 
-    private static func put(_ text: String, _ cursor: inout UnsafeMutablePointer<UInt8>) {
-        for byte in text.utf8 { put(byte, &cursor) }
+    private static func put(_ bytes: [UInt8], _ cursor: inout UnsafeMutablePointer<UInt8>) {
+        for byte in bytes { put(byte, &cursor) }
     }
 
     private static func putVarint(_ value: UInt64, _ cursor: inout UnsafeMutablePointer<UInt8>) {

@@ -5,9 +5,9 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Generate load and measure it.",
         discussion: """
-            A closed loop: every client keeps --in-flight requests in flight. First the keys (namespace bench) or rows \
-            (table prism_bench) are put in place, then one second warms up, then --seconds are measured. Only OK answers \
-            count as requests and into the latencies. What it put in place stays there.
+            A closed loop: every client keeps --in-flight requests in flight. First keys in a namespace bench-RUN, or rows \
+            in a table bench_rows_RUN, are put in place; then one second warms up, --seconds are measured, and all of it is \
+            removed again, also after SIGINT or SIGTERM. Only OK answers count as requests and into the latencies.
 
             Workloads: kv-get; kv-put, every value another; kv-mixed, 90 % get and 10 % put; sql, a row by its primary \
             key. pgbench-select, pgbench-tpcb, --rate and --target are not in this version.
@@ -17,7 +17,8 @@ struct Bench: ParsableCommand {
               prism bench --workload kv-put --clients 64 --in-flight 16 --seconds 10 --json
               prism bench --workload sql --clients 10000 --seconds 5
 
-            Exit codes: 0 measured (look at "errors"); 1 not one request was answered OK, or it failed; 2 usage.
+            Exit codes: 0 measured (look at "errors"); 1 not one request was answered OK, it was interrupted, something \
+            could not be removed, or it failed; 2 usage.
             """)
 
     @Option(help: ArgumentHelp("kv-get, kv-put, kv-mixed or sql.", valueName: "name"))
@@ -88,6 +89,6 @@ struct Bench: ParsableCommand {
         plan.valueBytes = valueBytes
         let report = try LoadRun.run(plan)
         try output.print(String(report.text.dropLast())) { report.write(to: &$0) }
-        if report.requests == 0 { throw ExitCode(1) }
+        if report.requests == 0 || report.isInterrupted || report.leftBehind != nil { throw ExitCode(1) }
     }
 }

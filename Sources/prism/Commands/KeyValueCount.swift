@@ -10,6 +10,8 @@ struct KeyValueCount: ParsableCommand {
             Examples:
               prism kv count
               prism kv count --prefix session:
+
+            Exit codes: 0 counted; 1 it failed; 2 usage.
             """)
 
     @OptionGroup var range: RangeOptions

@@ -13,6 +13,8 @@ struct KeyValueGet: ParsableCommand {
             Examples:
               prism kv get greeting
               prism kv get logo --namespace assets > logo.png
+
+            Exit codes: 0 printed; 1 it is not there, or it failed; 2 usage.
             """)
 
     @Argument(help: "1 to 1,024 bytes.")

@@ -13,6 +13,8 @@ struct KeyValueIncrement: ParsableCommand {
               prism kv increment visits
               prism kv increment stock --by -3
               prism kv increment attempts:17 --ttl 1m
+
+            Exit codes: 0 done; 1 it failed; 2 usage.
             """)
 
     @Argument(help: "1 to 1,024 bytes.")

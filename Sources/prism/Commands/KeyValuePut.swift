@@ -15,6 +15,9 @@ struct KeyValuePut: ParsableCommand {
               prism kv put session:17 - --ttl 30m < session.json
               prism kv put lock me --ttl 10s --if-absent
               prism kv put greeting hi --if-version 42
+              prism kv put temperature -- -5
+
+            Exit codes: 0 done; 1 the condition does not hold, or it failed; 2 usage.
             """)
 
     @Argument(help: "1 to 1,024 bytes.")

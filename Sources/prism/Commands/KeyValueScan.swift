@@ -8,13 +8,15 @@ struct KeyValueScan: ParsableCommand {
         abstract: "List entries in key order.",
         discussion: """
             On a terminal a table; otherwise key and value separated by a tab, escaped as PostgreSQL's COPY does. With \
-            --json: {"entries", "cursor", "complete"}. Where --limit ended the scan, the cursor goes on behind it; give \
-            the same range and direction again.
+            --json: {"entries", "cursor", "complete"}; "complete" is false when an error ended the list. Where --limit \
+            ended the scan, the cursor goes on behind it; give the same range and direction again.
 
             Examples:
               prism kv scan
               prism kv scan --prefix session: --keys-only
               prism kv scan --start a --end b --reverse --limit 10
+
+            Exit codes: 0 listed, also when there is nothing; 1 it failed; 2 usage.
             """)
 
     @OptionGroup var range: RangeOptions

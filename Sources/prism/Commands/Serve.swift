@@ -10,7 +10,8 @@ struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the sidecar.",
         discussion: """
-            Without arguments it serves an embedded SQLite file, prism.db in the directory of its socket.
+            Without arguments it serves an embedded SQLite file, prism.db in the directory of its socket, and says how to \
+            try it. Settings: docs/configuration.md; what it logs: docs/operations.md.
 
             Examples:
               prism serve --sqlite data.db
@@ -37,10 +38,15 @@ struct Serve: ParsableCommand {
             "Serve this PostgreSQL database; without a password. Comes with a later release.", valueName: "conninfo"))
     var postgres: String?
 
+    @Flag(name: .long, help: "Log JSON, also on a terminal.")
+    var json = false
+
     func run() throws {
         let settings = try ConfigurationLoading.load(
             file: config,
-            overrides: Overrides(socket: socket, adminSocket: adminSocket, sqlite: sqlite, postgres: postgres))
+            overrides: Overrides(
+                socket: socket, adminSocket: adminSocket, sqlite: sqlite, postgres: postgres,
+                logFormat: json ? "json" : nil))
         let locations = SocketLocations()
         guard let data = locations.serverDataSocket(option: socket, configured: settings.socket.path) else {
             throw ToolError.usage("no directory for the socket can be written; name one with --socket")

@@ -6,10 +6,16 @@ import PrismTools
 enum ConfigurationLoading {
     static func load(file: String?, overrides: Overrides = Overrides()) throws -> Configuration {
         do throws(ConfigurationErrors) {
-            return try Configuration.load(file: file, environment: environment(), overrides: overrides)
+            return try configuration(file: file, overrides: overrides)
         } catch {
             throw ToolError.usage("\(error)")
         }
+    }
+
+    static func configuration(
+        file: String?, overrides: Overrides = Overrides()
+    ) throws(ConfigurationErrors) -> Configuration {
+        try Configuration.load(file: file, environment: environment(), overrides: overrides)
     }
 
     private static func environment() -> [String: String] {

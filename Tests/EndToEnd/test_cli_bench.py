@@ -1,0 +1,129 @@
+"""`prism bench`: measures, counts its errors, and leaves nothing behind, whatever ends it."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import unittest
+
+import cli
+import paths
+from harness import StartTestCase
+
+SHORT = ("--seconds", "0.3", "--keys", "500")
+
+
+class BenchTests(StartTestCase):
+    def setUp(self):
+        self.server = self.start()
+
+    def bench(self, *arguments, **options):
+        return cli.run_json("bench", *arguments, PRISM_SOCKET=self.server.socket_path, **options)
+
+    def assert_nothing_left(self):
+        self.assertEqual(self.server.read_file("select count(*) from prism_entry"), [(0,)])
+        self.assertEqual(self.server.read_file("select name from sqlite_schema where name like 'bench%'"), [])
+
+    def test_every_workload(self):
+        for workload in ("kv-get", "kv-put", "kv-mixed", "sql"):
+            for clients, in_flight in ((1, 1), (8, 16)):
+                report = self.bench("--workload", workload, "--clients", str(clients), "--in-flight", str(in_flight), *SHORT)
+                self.assertEqual((report["workload"], report["clients"], report["in_flight"]),
+                                 (workload, clients, in_flight))
+                self.assertEqual((report["errors"], report["errors_by_code"], report["connections_lost"]), (0, {}, 0))
+                self.assertGreater(report["requests"], 0)
+                self.assertGreater(report["requests_per_second"], 0)
+                latency = report["latency_microseconds"]
+                self.assertEqual(list(latency), ["p50", "p90", "p99", "p999", "max"])
+                self.assertEqual(sorted(latency.values()), list(latency.values()))
+                self.assertGreaterEqual(report["sidecar_cpu_seconds"], 0)
+                self.assertEqual((report["interrupted"], report["left_behind"]), (False, None))
+            self.assert_nothing_left()
+
+    def test_human_output(self):
+        text = cli.run("bench", "--workload", "kv-get", *SHORT, PRISM_SOCKET=self.server.socket_path).stdout
+        for word in ("requests/s", "errors      0", "p999", "sidecar used"):
+            self.assertIn(word, text)
+
+    def interrupted(self, workload, *numbers):
+        process = subprocess.Popen(
+            [paths.binary(), "bench", "--workload", workload, "--clients", "4", "--seconds", "600", "--keys", "500",
+             "--json"], env=cli.environment(PRISM_SOCKET=self.server.socket_path), stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        # The load is on when the sidecar has more clients than the preparation's one.
+        while cli.run_json("status", PRISM_SOCKET=self.server.socket_path)["clients"] < 5:
+            self.assertIsNone(process.poll())
+        for number in numbers:
+            process.send_signal(number)
+        output, _ = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 1)
+        return json.loads(output)
+
+    def test_a_signal_ends_it_early_and_nothing_is_left(self):
+        for workload, number in (("kv-put", signal.SIGINT), ("sql", signal.SIGTERM)):
+            report = self.interrupted(workload, number)
+            self.assertIs(report["interrupted"], True)
+            self.assertIsNone(report["left_behind"])
+            self.assert_nothing_left()
+
+    def test_it_says_what_it_could_not_remove(self):
+        process = subprocess.Popen(
+            [paths.binary(), "bench", "--workload", "kv-get", "--seconds", "600", "--keys", "500", "--json"],
+            env=cli.environment(PRISM_SOCKET=self.server.socket_path), stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        while cli.run_json("status", PRISM_SOCKET=self.server.socket_path)["clients"] < 2:
+            self.assertIsNone(process.poll())
+        self.server.kill()
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1)
+        report = json.loads(output)
+        self.assertRegex(report["left_behind"], "^namespace bench-[a-z0-9]+ was not removed: UNAVAILABLE")
+        self.assertEqual((report["connections_lost"], report["errors_by_code"]), (1, {"CONNECTION_LOST": 1}))
+
+    def test_two_at_once_do_not_disturb_each_other(self):
+        path = self.server.socket_path
+        command = [paths.binary(), "bench", "--workload", "kv-get", "--clients", "2", *SHORT, "--json"]
+        both = [subprocess.Popen(command, env=cli.environment(PRISM_SOCKET=path), stdout=subprocess.PIPE, text=True)
+                for _ in range(2)]
+        for process in both:
+            self.addCleanup(process.kill)
+            output, _ = process.communicate(timeout=30)
+            self.assertEqual(process.returncode, 0)
+            self.assertEqual(json.loads(output)["errors"], 0)
+        self.assert_nothing_left()
+
+    def test_errors_are_counted_by_their_code(self):
+        server = self.start(config="limits:\n  in_flight: 2\n")
+        report = cli.run_json("bench", "--workload", "kv-put", "--clients", "8", "--in-flight", "8", *SHORT,
+                              PRISM_SOCKET=server.socket_path)
+        self.assertGreater(report["requests"], 0)
+        self.assertEqual(list(report["errors_by_code"]), ["RESOURCE_EXHAUSTED"])
+        self.assertEqual(report["errors"], report["errors_by_code"]["RESOURCE_EXHAUSTED"])
+
+    def test_a_run_that_is_refused_says_why(self):
+        error = self.bench("--workload", "kv-get", "--backend", "nowhere", *SHORT, code=1)["error"]
+        self.assertEqual(error["code"], "NOT_FOUND")
+
+    def test_too_few_descriptors_is_said_before_anything_is_written(self):
+        done = subprocess.run(
+            [paths.binary(), "bench", "--workload", "kv-get", "--clients", "200"], capture_output=True, text=True, timeout=30,
+            env=cli.environment(PRISM_SOCKET=self.server.socket_path),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("200 clients need more open files than the 100", done.stderr)
+        self.assertIn("ulimit -Hn", done.stderr)
+        self.assert_nothing_left()
+
+    def test_usage(self):
+        for arguments in (["--workload", "none"], ["--workload", "pgbench-tpcb"], [], ["--workload", "kv-get", "--rate", "5"],
+                          ["--workload", "kv-get", "--target", "postgres://x"], ["--workload", "kv-get", "--clients", "0"],
+                          ["--workload", "kv-get", "--seconds", "5s"], ["--workload", "kv-get", "--seconds", "0"],
+                          ["--workload", "kv-get", "--in-flight", "0"]):
+            self.assertEqual(self.bench(*arguments, code=2)["error"]["code"], "USAGE")
+
+
+if __name__ == "__main__":
+    unittest.main()
