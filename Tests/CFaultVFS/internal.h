@@ -50,8 +50,8 @@ int fault_enter(prism_fault_vfs *, uint32_t kind, uint32_t file, int *torn);
 int64_t fault_take_space(prism_fault_vfs *, int64_t wanted);
 void fault_give_space(prism_fault_vfs *, int64_t bytes);
 
-// The record's number for a path; -1: nothing is recorded. `is_new` (may be NULL) says whether it was unknown so far.
-int record_file(prism_fault_vfs *, const char *path, int *is_new);
+// The record's number for a path; -1: nothing is recorded.
+int record_file(prism_fault_vfs *, const char *path);
 // `bytes` is copied; NULL for everything but writes.
 void record_append(prism_fault_vfs *, record_kind, int file, int64_t offset, const void *bytes, int64_t size);
 // The sync of a file has failed.

@@ -12,12 +12,6 @@ static void *must(void *pointer) {
     return pointer;
 }
 
-void prism_fault_record(prism_fault_vfs *vfs) {
-    pthread_mutex_lock(&vfs->lock);
-    vfs->is_recording = 1;
-    pthread_mutex_unlock(&vfs->lock);
-}
-
 uint64_t prism_fault_position(prism_fault_vfs *vfs) {
     pthread_mutex_lock(&vfs->lock);
     uint64_t position = vfs->entries_count;
@@ -25,9 +19,8 @@ uint64_t prism_fault_position(prism_fault_vfs *vfs) {
     return position;
 }
 
-int record_file(prism_fault_vfs *vfs, const char *path, int *is_new) {
+int record_file(prism_fault_vfs *vfs, const char *path) {
     int found = -1;
-    if (is_new) *is_new = 0;
     pthread_mutex_lock(&vfs->lock);
     if (vfs->is_recording) {
         for (int file = 0; file < vfs->files_count && found < 0; file++)
@@ -36,7 +29,6 @@ int record_file(prism_fault_vfs *vfs, const char *path, int *is_new) {
             vfs->files = must(realloc(vfs->files, sizeof(char *) * (size_t)(vfs->files_count + 1)));
             vfs->files[vfs->files_count] = must(strdup(path));
             found = vfs->files_count++;
-            if (is_new) *is_new = 1;
         }
     }
     pthread_mutex_unlock(&vfs->lock);
@@ -58,6 +50,28 @@ void record_append(
     }
     vfs->entries[vfs->entries_count++] = entry;
     pthread_mutex_unlock(&vfs->lock);
+}
+
+static void record_content(prism_fault_vfs *vfs, const char *path) {
+    FILE *source = fopen(path, "rb");
+    if (!source) return;
+    int file = record_file(vfs, path);
+    char bytes[4096];
+    int64_t offset = 0;
+    for (size_t count; (count = fread(bytes, 1, sizeof bytes, source)) > 0; offset += (int64_t)count)
+        record_append(vfs, RECORD_WRITE, file, offset, bytes, (int64_t)count);
+    fclose(source);
+    record_append(vfs, RECORD_SYNC, file, 0, NULL, 0);
+}
+
+void prism_fault_record(prism_fault_vfs *vfs, const char *database) {
+    pthread_mutex_lock(&vfs->lock);
+    vfs->is_recording = 1;
+    pthread_mutex_unlock(&vfs->lock);
+    char log[4096];
+    snprintf(log, sizeof log, "%s-wal", database);
+    record_content(vfs, database);
+    record_content(vfs, log);
 }
 
 void record_failed_sync(prism_fault_vfs *vfs, int file) {

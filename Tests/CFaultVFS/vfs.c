@@ -183,17 +183,6 @@ static uint32_t kind_of_path(const char *path) {
     return path ? PRISM_FAULT_DATABASE : PRISM_FAULT_OTHER;
 }
 
-static void record_content(fault_file *file) {
-    sqlite3_int64 size = 0;
-    if (real_methods(file)->xFileSize(file->real, &size) != SQLITE_OK || size == 0) return;
-    unsigned char *bytes = malloc((size_t)size);
-    if (bytes && real_methods(file)->xRead(file->real, bytes, (int)size, 0) == SQLITE_OK) {
-        record_append(file->vfs, RECORD_WRITE, file->record, 0, bytes, size);
-        record_append(file->vfs, RECORD_SYNC, file->record, 0, NULL, 0);
-    }
-    free(bytes);
-}
-
 static int vfs_open(sqlite3_vfs *base, const char *path, sqlite3_file *handle, int flags, int *flags_out) {
     prism_fault_vfs *vfs = vfs_of(base);
     fault_file *file = file_of(handle);
@@ -208,11 +197,7 @@ static int vfs_open(sqlite3_vfs *base, const char *path, sqlite3_file *handle, i
     code = vfs->real->xOpen(vfs->real, path, file->real, flags, flags_out);
     if (!file->real->pMethods) return code;
     file->base.pMethods = &methods;
-    if (code == SQLITE_OK && path) {
-        int is_new = 0;
-        file->record = record_file(vfs, path, &is_new);
-        if (is_new) record_content(file);
-    }
+    if (code == SQLITE_OK && path) file->record = record_file(vfs, path);
     return code;
 }
 
@@ -221,7 +206,7 @@ static int vfs_delete(sqlite3_vfs *base, const char *path, int sync_directory) {
     int code = fault_enter(vfs, PRISM_FAULT_DELETE, kind_of_path(path), NULL);
     if (code) return code;
     code = vfs->real->xDelete(vfs->real, path, sync_directory);
-    if (code == SQLITE_OK) record_append(vfs, RECORD_DELETE, record_file(vfs, path, NULL), 0, NULL, 0);
+    if (code == SQLITE_OK) record_append(vfs, RECORD_DELETE, record_file(vfs, path), 0, NULL, 0);
     return code;
 }
 

@@ -69,8 +69,8 @@ int prism_fault_wait_hits(prism_fault_vfs *, uint64_t count, int milliseconds);
 // Bytes by which files may still grow; negative: any.
 void prism_fault_disk(prism_fault_vfs *, int64_t bytes_left);
 
-// Recording. What is in a file when it is first opened counts as synced.
-void prism_fault_record(prism_fault_vfs *);
+// Starts recording. What is in the database at this path and its log now counts as synced.
+void prism_fault_record(prism_fault_vfs *, const char *database);
 // Operations recorded so far.
 uint64_t prism_fault_position(prism_fault_vfs *);
 

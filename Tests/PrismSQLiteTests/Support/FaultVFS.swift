@@ -99,7 +99,9 @@ final class FaultVFS: @unchecked Sendable {
     /// Bytes by which files may still grow; nil: any.
     func setDisk(bytesLeft: Int64?) { prism_fault_disk(vfs, bytesLeft ?? -1) }
 
-    func record() { prism_fault_record(vfs) }
+    /// Call it before the database is opened.
+    func record(_ directory: TemporaryDirectory) { prism_fault_record(vfs, directory.database) }
+    /// Operations recorded so far.
     var position: UInt64 { prism_fault_position(vfs) }
 
     /// The files as a power cut after `position` recorded operations could have left them.

@@ -80,6 +80,9 @@ final class TestBackend: @unchecked Sendable {
         let transaction: TransactionReference
     }
 
+    /// The safety net's time passed without an answer.
+    struct Hang: Error {}
+
     func submit(
         _ request: Request, in transaction: TransactionReference = .none, uid: UInt32 = 1_000,
         deadline: UInt64 = .max, isReadOnlyTransaction: Bool = false
@@ -100,8 +103,8 @@ final class TestBackend: @unchecked Sendable {
 
     /// Waits for the final answer.
     func answer(_ pending: Pending) throws -> Answer {
-        try #require(
-            inbox.wait(for: pending.reference, seconds: Self.waitSecondsMax), "no answer: the backend hangs")
+        guard let answer = inbox.wait(for: pending.reference, seconds: Self.waitSecondsMax) else { throw Hang() }
+        return answer
     }
 
     func call(_ request: Request, in transaction: TransactionReference = .none, uid: UInt32 = 1_000) throws -> Answer {
@@ -117,6 +120,22 @@ final class TestBackend: @unchecked Sendable {
         let answer = try call(request, in: transaction, uid: uid)
         #expect(answer.isOK, "\(answer.message)", sourceLocation: location)
         return answer
+    }
+
+    /// Tries again, as a client does, as long as the answer says that it may; the last answer.
+    func callUntilOK(_ request: Request) throws -> Answer {
+        let end = Date(timeIntervalSinceNow: Self.waitSecondsMax)
+        while true {
+            let answer = try call(request)
+            if answer.isOK || Date() > end { return answer }
+            // The answer says how long to wait; a test needs not wait a whole second.
+            usleep(UInt32(min(20_000, max(1_000, answer.failure?.retryAfterMicroseconds ?? 0))))
+        }
+    }
+
+    func expectSoon(_ request: Request, _ location: SourceLocation = #_sourceLocation) throws {
+        let answer = try callUntilOK(request)
+        #expect(answer.isOK, "\(answer.message)", sourceLocation: location)
     }
 
     /// A handle for a Begin that is submitted with it.
