@@ -36,6 +36,7 @@ let package = Package(
             name: "PrismAdmin",
             dependencies: [
                 "PrismCore",
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

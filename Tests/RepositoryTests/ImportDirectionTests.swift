@@ -14,7 +14,10 @@ import Testing
         "PrismReactor": ["CLinux", "Glibc", "Synchronization"],
         "PrismSQLite": ["CSQLite", "Glibc", "PrismCore", "PrismReactor", "PrismWire", "Synchronization"],
         "PrismConfiguration": ["CYAML", "Glibc", "PrismCore", "PrismWire"],
-        "PrismAdmin": ["Glibc", "NIOCore", "NIOHTTP1", "NIOPosix", "PrismCore", "PrismWire", "Synchronization"],
+        "PrismAdmin": [
+            "Glibc", "NIOConcurrencyHelpers", "NIOCore", "NIOHTTP1", "NIOPosix", "PrismCore", "PrismWire",
+            "Synchronization",
+        ],
         "PrismServer": [
             "CLinux", "Glibc", "PrismConfiguration", "PrismCore", "PrismReactor", "PrismSQLite", "PrismWire",
             "Synchronization",

@@ -1,18 +1,18 @@
+internal import NIOConcurrencyHelpers
 internal import NIOCore
-internal import Synchronization
 
 /// The way of one answer back to its connection's loop. Given up with the connection, since a loop that has ended takes no work.
 final class PendingAnswer: Sendable {
-    private let deliver: Mutex<(@Sendable (AdminResponse) -> Void)?>
+    private let deliver: NIOLockedValueBox<(@Sendable (AdminResponse) -> Void)?>
 
     /// - Parameter deliver: schedules the answer on the loop; called once at most.
     init(_ deliver: @escaping @Sendable (AdminResponse) -> Void) {
-        self.deliver = Mutex(deliver)
+        self.deliver = NIOLockedValueBox(deliver)
     }
 
     /// Any thread; the first one counts.
     func answer(_ response: AdminResponse) {
-        deliver.withLock { deliver in
+        deliver.withLockedValue { deliver in
             deliver?(response)
             deliver = nil
         }
@@ -20,6 +20,6 @@ final class PendingAnswer: Sendable {
 
     /// Nothing is delivered after this has returned.
     func abandon() {
-        deliver.withLock { $0 = nil }
+        deliver.withLockedValue { $0 = nil }
     }
 }

@@ -16,6 +16,8 @@ extension Configuration {
         public internal(set) var readers = 0
         /// Reader connections leased at most, with streams and read-only transactions.
         public internal(set) var readerConnections = 0
+        /// How long a request waits for a reader connection or for the writer.
+        public internal(set) var acquireTimeoutNanoseconds: UInt64 = 0
         public internal(set) var synchronous = Synchronous.full
         /// How long to wait for another process's lock on the file.
         public internal(set) var busyTimeoutNanoseconds: UInt64 = 0

@@ -18,9 +18,13 @@ extension SettingsTable {
         .integer("readers", \.sqlite.readers, 4, in: 1...64, "Reader worker threads.")
             .limit("Further reads wait in the queue."),
         .integer(
-            "reader_connections", \.sqlite.readerConnections, 20, in: 1...1_024,
+            "reader_connections", \.sqlite.readerConnections, 20, in: 2...1_024,
             "Reader connections, with those leased to streams and read-only transactions."
-        ).limit("Streams and read-only transactions wait in the queue."),
+        ).limit("Streams and read-only transactions wait up to `acquire_timeout`; two are kept for gets."),
+        .duration(
+            "acquire_timeout", \.sqlite.acquireTimeoutNanoseconds, seconds(5), in: milliseconds(1)...hours(1),
+            "How long a request waits for a reader connection or for the writer."
+        ).limit("`RESOURCE_EXHAUSTED`, `NOT_EXECUTED`."),
         .choice(
             "synchronous", \.sqlite.synchronous, .full,
             "`full`: what was answered survives a power cut. `normal`: it survives only the process."),

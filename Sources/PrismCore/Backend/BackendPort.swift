@@ -16,6 +16,14 @@ public protocol BackendPort: AnyObject, Sendable {
     /// Rolls a transaction back with nobody to answer: its limit is reached or its client is gone. Idempotent; stops a
     /// statement of it that is still running.
     func abandon(_ transaction: TransactionReference)
+
+    /// Time has passed: answers what has waited too long for a connection. Called at the end of each tick of each reactor.
+    /// - Returns: when it must be called again at the latest; `.max`: no need.
+    func advance(to now: UInt64, reactor: UInt8) -> UInt64
+}
+
+extension BackendPort {
+    public func advance(to now: UInt64, reactor: UInt8) -> UInt64 { .max }
 }
 
 /// What a session must know of a backend.

@@ -6,6 +6,8 @@ public struct WorkItem: Sendable {
     public let kind: OperationKind
     /// `Request.read_only`, or a request of a read-only transaction.
     public let isReadOnly: Bool
+    /// Unmarked client SQL that may turn out to read only: worth trying on a reader.
+    public let beginsLikeRead: Bool
     /// Not none: the request belongs to this transaction. For `Begin` it names the transaction to be opened.
     public let transaction: TransactionReference
     /// The peer's uid; scopes idempotency keys.
@@ -18,12 +20,14 @@ public struct WorkItem: Sendable {
     public let frame: FrameBox
 
     public init(
-        reference: RequestReference, kind: OperationKind, isReadOnly: Bool, transaction: TransactionReference,
-        uid: UInt32, deadlineNanoseconds: UInt64, submittedNanoseconds: UInt64, frame: FrameBox
+        reference: RequestReference, kind: OperationKind, isReadOnly: Bool, beginsLikeRead: Bool = false,
+        transaction: TransactionReference, uid: UInt32, deadlineNanoseconds: UInt64, submittedNanoseconds: UInt64,
+        frame: FrameBox
     ) {
         self.reference = reference
         self.kind = kind
         self.isReadOnly = isReadOnly
+        self.beginsLikeRead = beginsLikeRead
         self.transaction = transaction
         self.uid = uid
         self.deadlineNanoseconds = deadlineNanoseconds

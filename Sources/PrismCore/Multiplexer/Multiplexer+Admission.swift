@@ -134,8 +134,8 @@ extension Multiplexer {
         }
         let work = WorkItem(
             reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly,
-            transaction: transaction,
-            uid: connections[index].peer.uid, deadlineNanoseconds: slot.deadline, submittedNanoseconds: now,
+            beginsLikeRead: request.beginsLikeRead, transaction: transaction, uid: connections[index].peer.uid,
+            deadlineNanoseconds: slot.deadline, submittedNanoseconds: now,
             frame: FrameBox(frame))
         actions.append(.submit(backend: Int(slot.backend), work))
     }

@@ -1,6 +1,7 @@
 /// Who gets which connection. Reached through `next` only.
 extension LeaseScheduler {
-    var canLease: Bool { !leases.isEmpty && leased < limits.leasesMax }
+    var mayWorkOnLeases: Bool { leaseWorkers < limits.leaseWorkersMax }
+    var canLease: Bool { !leases.isEmpty && leased < limits.leasesMax && mayWorkOnLeases }
 
     mutating func waiting(_ item: Item, begins: Transaction?, now: UInt64) -> Waiting {
         sequence += 1
@@ -21,17 +22,18 @@ extension LeaseScheduler {
     }
 
     mutating func nextRunnable() -> Work? {
+        guard mayWorkOnLeases else { return nil }
         while let next = runnable.popFirst() {
             switch next {
             case .stream(let id):
                 guard let stream = streams[id] else { continue }
-                slots[stream.connection] = .working(isLease: true)
+                set(stream.connection, .working(isLease: true))
                 return .resume(id, connection: stream.connection)
             case .transaction(let transaction):
                 guard let held = transactions[transaction], !held.isBusy else { continue }
                 if held.isAbandoned {
                     transactions[transaction]?.isBusy = true
-                    slots[held.connection] = .working(isLease: true)
+                    set(held.connection, .working(isLease: true))
                     return .abandon(transaction, connection: held.connection)
                 }
                 guard let id = held.requests.firstID, let item = transactions[transaction]?.requests.popFirst() else {
@@ -39,28 +41,33 @@ extension LeaseScheduler {
                 }
                 transactionByRequest[id] = nil
                 transactions[transaction]?.isBusy = true
-                slots[held.connection] = .working(isLease: true)
+                set(held.connection, .working(isLease: true))
                 return .request(transaction, item, connection: held.connection)
             }
         }
         return nil
     }
 
-    mutating func nextFresh() -> Work? {
+    mutating func nextFresh(_ idleThreads: Int) -> Work? {
         guard let connection = pointReads.isEmpty && !canLease ? nil : freeSlot else { return nil }
         let leaseIsNext =
             canLease && (pointReads.first.map { $0.sequence > (leases.first?.sequence ?? .max) } ?? true)
         if leaseIsNext, let taken = popLease() {
-            slots[connection] = .working(isLease: true)
+            set(connection, .working(isLease: true))
             leased += 1
-            if let transaction = taken.begins { return .begin(transaction, taken.item, connection: connection) }
+            if let transaction = taken.begins {
+                transactions[transaction] = Held(connection: connection, isBusy: true)
+                return .begin(transaction, taken.item, connection: connection)
+            }
             return .lease(taken.item, connection: connection)
         }
         var items: [Item] = []
-        items.reserveCapacity(min(pointReads.count, limits.pointReadsPerBatchMax))
-        while items.count < limits.pointReadsPerBatchMax, let taken = pointReads.popFirst() { items.append(taken.item) }
+        let fair = (pointReads.count + idleThreads) / (idleThreads + 1)
+        let share = min(max(fair, limits.pointReadsPerBatchMin), limits.pointReadsPerBatchMax)
+        items.reserveCapacity(min(pointReads.count, share))
+        while items.count < share, let taken = pointReads.popFirst() { items.append(taken.item) }
         guard !items.isEmpty else { return nil }
-        slots[connection] = .working(isLease: false)
+        set(connection, .working(isLease: false))
         return .pointReads(items, connection: connection)
     }
 

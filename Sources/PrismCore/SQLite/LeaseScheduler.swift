@@ -11,10 +11,14 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
         public var connectionsMax = 20
         /// Of these, never given to queries, scans and transactions.
         public var connectionsForPointReads = 2
+        /// Threads that may work on leases at the same time; the others are there for point reads.
+        public var leaseWorkersMax = Int.max
         /// Requests waiting, those of transactions included.
         public var requestsMax = 1_024
-        /// Point reads that one thread takes at once.
+        /// Point reads that one thread takes at once; fewer when other threads are idle, so that all have some.
         public var pointReadsPerBatchMax = 32
+        /// So few are not divided among threads: waking one costs more.
+        public var pointReadsPerBatchMin = 8
         /// Time that a request may wait for a connection, nanoseconds.
         public var acquireTimeoutNanoseconds: UInt64 = 5_000_000_000
         /// An unused connection is closed after this, nanoseconds.
@@ -38,9 +42,9 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     public enum Work: Sendable {
         /// Report with `released`.
         case pointReads([Item], connection: Int)
-        /// A query or scan; report with `sent` for parts, at the end with `released`.
+        /// A query or scan; report with `sending` and `sent` for parts, at the end with `released`.
         case lease(Item, connection: Int)
-        /// Report with `opened`, or with `released` when it failed.
+        /// Report with `finished` when it is open, with `ended` when it failed.
         case begin(Transaction, Item, connection: Int)
         /// Report with `finished` or `ended`.
         case request(Transaction, Item, connection: Int)
@@ -53,7 +57,7 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
         case none
     }
 
-    enum Slot: Sendable {
+    enum Slot: Sendable, Equatable {
         case closed
         case idle(sinceNanoseconds: UInt64)
         case working(isLease: Bool)
@@ -87,7 +91,9 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     }
 
     public let limits: Limits
-    var slots: [Slot]
+    private(set) var slots: [Slot]
+    /// Slots that are `working(isLease: true)`.
+    private(set) var leaseWorkers = 0
     var pointReads = RemovableQueue<ID, Waiting>()
     var leases = RemovableQueue<ID, Waiting>()
     var waitingBegins: [Transaction: ID] = [:]
@@ -132,18 +138,20 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
 
     /// Whether a thread that asks now would be given work that is not only housekeeping.
     public var hasWork: Bool {
-        !runnable.isEmpty || ((!pointReads.isEmpty || canLease) && freeSlot != nil)
+        (mayWorkOnLeases && !runnable.isEmpty) || ((!pointReads.isEmpty || canLease) && freeSlot != nil)
     }
 
-    /// When a thread should ask again although nothing happens; nil: no need.
-    public var nextTimerNanoseconds: UInt64? {
+    /// When the longest waiting request has waited too long; nil: nobody waits.
+    public var nextExpiryNanoseconds: UInt64? {
+        let oldest = min(pointReads.first?.sinceNanoseconds ?? .max, leases.first?.sinceNanoseconds ?? .max)
+        return oldest == .max ? nil : saturatingSum(oldest, limits.acquireTimeoutNanoseconds)
+    }
+
+    /// When an idle connection is to be closed; nil: none is idle.
+    public var nextIdleNanoseconds: UInt64? {
         var earliest: UInt64?
-        for front in [pointReads.first, leases.first] {
-            guard let front else { continue }
-            earliest = min(earliest ?? .max, front.sinceNanoseconds &+ limits.acquireTimeoutNanoseconds)
-        }
         for case .idle(let since) in slots {
-            earliest = min(earliest ?? .max, since &+ limits.idleTimeoutNanoseconds)
+            earliest = min(earliest ?? .max, saturatingSum(since, limits.idleTimeoutNanoseconds))
         }
         return earliest
     }
@@ -211,15 +219,18 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
 
     // MARK: Streams
 
-    /// A part has been sent. False: the window is used up, and the stream is parked until `credit` or `wake`; the thread must
-    /// not touch its connection any more.
-    public mutating func sent(_ id: ID, bytes: Int, connection: Int) -> Bool {
-        var stream = streams[id] ?? Stream(connection: connection)
-        stream.outstandingBytes += bytes
-        stream.isParked = stream.outstandingBytes >= limits.streamWindowBytes
-        if stream.isParked { slots[connection] = .bound }
-        streams[id] = stream
-        return !stream.isParked
+    /// A part is about to be sent: counted before it is on its way, so that no credit can overtake it.
+    public mutating func sending(_ id: ID, bytes: Int, connection: Int) {
+        streams[id, default: Stream(connection: connection)].outstandingBytes += bytes
+    }
+
+    /// The part is on its way. False: the window is used up, and the stream is parked until `credit` or `wake`; the thread
+    /// must not touch its connection any more.
+    public mutating func sent(_ id: ID) -> Bool {
+        guard let stream = streams[id], stream.outstandingBytes >= limits.streamWindowBytes else { return true }
+        streams[id]?.isParked = true
+        set(stream.connection, .bound)
+        return false
     }
 
     /// The client has taken so much; goes on when half of the window is free again.
@@ -244,21 +255,15 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
 
     /// The connection is free again, or gone when it is not `isUsable`.
     public mutating func released(connection: Int, isUsable: Bool, now: UInt64) {
-        if case .working(isLease: true) = slots[connection] { leased -= 1 }
-        slots[connection] = isUsable ? .idle(sinceNanoseconds: now) : .closed
+        if slots[connection] == .working(isLease: true) { leased -= 1 }
+        set(connection, isUsable ? .idle(sinceNanoseconds: now) : .closed)
     }
 
-    /// Begin has worked: the connection is the transaction's.
-    public mutating func opened(_ transaction: Transaction, connection: Int) {
-        transactions[transaction] = Held(connection: connection)
-        slots[connection] = .bound
-    }
-
-    /// The transaction's request is done, and it is still open.
+    /// The transaction's request, or its Begin, is done, and it is open.
     public mutating func finished(_ transaction: Transaction) {
         guard let held = transactions[transaction] else { return }
         transactions[transaction]?.isBusy = false
-        slots[held.connection] = .bound
+        set(held.connection, .bound)
         if held.isAbandoned || !held.requests.isEmpty {
             runnable.append(.transaction(transaction), id: .transaction(transaction))
         }
@@ -270,7 +275,7 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
         runnable.remove(.transaction(transaction))
         guard let held = transactions.removeValue(forKey: transaction) else { return items }
         leased -= 1
-        slots[held.connection] = isUsable ? .idle(sinceNanoseconds: now) : .closed
+        set(held.connection, isUsable ? .idle(sinceNanoseconds: now) : .closed)
         return items
     }
 
@@ -278,17 +283,18 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
 
     // MARK: Work
 
-    public mutating func next(now: UInt64) -> Work {
+    /// - Parameter idleThreads: others that could take a share of the point reads.
+    public mutating func next(now: UInt64, idleThreads: Int = 0) -> Work {
         // In turns, so that neither streams nor new requests wait for all of the other.
         prefersRunnable.toggle()
         if prefersRunnable {
-            if let work = nextRunnable() ?? nextFresh() { return work }
+            if let work = nextRunnable() ?? nextFresh(idleThreads) { return work }
         } else {
-            if let work = nextFresh() ?? nextRunnable() { return work }
+            if let work = nextFresh(idleThreads) ?? nextRunnable() { return work }
         }
         for (connection, slot) in slots.enumerated() {
-            if case .idle(let since) = slot, now >= since &+ limits.idleTimeoutNanoseconds {
-                slots[connection] = .working(isLease: false)
+            if case .idle(let since) = slot, now >= saturatingSum(since, limits.idleTimeoutNanoseconds) {
+                set(connection, .working(isLease: false))
                 return .close(connection: connection)
             }
         }
@@ -298,12 +304,13 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     /// Those that have waited for a connection longer than the acquire timeout, taken out.
     public mutating func expire(now: UInt64) -> [Item] {
         var expired: [Item] = []
-        while let front = pointReads.first, now >= front.sinceNanoseconds &+ limits.acquireTimeoutNanoseconds,
+        while let front = pointReads.first,
+            now >= saturatingSum(front.sinceNanoseconds, limits.acquireTimeoutNanoseconds),
             let taken = pointReads.popFirst()
         {
             expired.append(taken.item)
         }
-        while let front = leases.first, now >= front.sinceNanoseconds &+ limits.acquireTimeoutNanoseconds,
+        while let front = leases.first, now >= saturatingSum(front.sinceNanoseconds, limits.acquireTimeoutNanoseconds),
             let taken = popLease()
         {
             expired.append(taken.item)
@@ -335,7 +342,7 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     public mutating func takeIdle() -> Int? {
         for (connection, slot) in slots.enumerated() {
             if case .idle = slot {
-                slots[connection] = .working(isLease: false)
+                set(connection, .working(isLease: false))
                 return connection
             }
         }
@@ -345,5 +352,11 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     /// Nothing is open any more.
     public var isAllClosed: Bool {
         slots.allSatisfy { if case .closed = $0 { true } else { false } }
+    }
+
+    mutating func set(_ connection: Int, _ slot: Slot) {
+        if slots[connection] == .working(isLease: true) { leaseWorkers -= 1 }
+        if slot == .working(isLease: true) { leaseWorkers += 1 }
+        slots[connection] = slot
     }
 }

@@ -23,7 +23,7 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
     public enum Work: Sendable {
         /// Plain writes, to be committed together with whatever else comes up.
         case writes([Item])
-        /// Open this transaction; report with `opened` or `ended`.
+        /// Open this transaction; report with `finished` or `ended`.
         case begin(Transaction, Item)
         /// The holder's next request; report with `finished` or `ended`.
         case request(Transaction, Item)
@@ -108,10 +108,7 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
         return writes
     }
 
-    /// Begin has worked.
-    public mutating func opened(_ transaction: Transaction) { finished(transaction) }
-
-    /// The holder's request is done and the transaction is still open.
+    /// The holder's request, or its Begin, is done and the transaction is open.
     public mutating func finished(_ transaction: Transaction) {
         guard holder?.transaction == transaction else { return }
         holder?.isBusy = false
@@ -144,7 +141,7 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
     /// Those that have waited longer than the acquire timeout, taken out.
     public mutating func expire(now: UInt64) -> [Item] {
         var expired: [Item] = []
-        while let front = waiting.first, now >= front.sinceNanoseconds &+ limits.acquireTimeoutNanoseconds,
+        while let front = waiting.first, now >= saturatingSum(front.sinceNanoseconds, limits.acquireTimeoutNanoseconds),
             let taken = popWaiting()
         {
             expired.append(taken.item)
@@ -154,7 +151,7 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
 
     /// When the longest waiting one has waited too long; nil: nobody waits.
     public var nextExpiryNanoseconds: UInt64? {
-        waiting.first.map { $0.sinceNanoseconds &+ limits.acquireTimeoutNanoseconds }
+        waiting.first.map { saturatingSum($0.sinceNanoseconds, limits.acquireTimeoutNanoseconds) }
     }
 
     /// Everything that waits, taken out: the backend stops or its database is away.

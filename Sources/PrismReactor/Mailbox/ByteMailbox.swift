@@ -1,5 +1,3 @@
-public import Synchronization
-
 /// Flat byte records from many threads to one: no allocation per record, one lock per append and per drain.
 ///
 /// Two buffers are swapped under the lock, so the consumer reads without holding it. Both keep their memory up to
@@ -17,7 +15,7 @@ public final class ByteMailbox: @unchecked Sendable {
     /// Memory that each of the two buffers keeps when it is empty.
     public let retainedBytes: Int
 
-    @usableFromInline let incoming: Mutex<ByteWriter>
+    @usableFromInline let incoming: Locked<ByteWriter>
 
     /// The consumer's buffer; touched by `drain` only, which is why the class may call itself Sendable.
     private var outgoing: ByteWriter
@@ -26,7 +24,7 @@ public final class ByteMailbox: @unchecked Sendable {
     public init(maximumBytes: Int, retainedBytes: Int = ByteMailbox.retainedBytesDefault) {
         self.maximumBytes = maximumBytes
         self.retainedBytes = retainedBytes
-        incoming = Mutex(ByteWriter(maximumBytes: maximumBytes))
+        incoming = Locked(ByteWriter(maximumBytes: maximumBytes))
         outgoing = ByteWriter(maximumBytes: maximumBytes)
     }
 

@@ -1,11 +1,9 @@
-internal import Synchronization
-
 /// Typed messages from many threads to one, for what is rare: control, not data. Same waking rule as `ByteMailbox`.
 public final class Mailbox<Message: Sendable>: Sendable {
     /// Messages waiting to be drained, at most.
     public let maximumMessages: Int
 
-    private let messages = Mutex<[Message]>([])
+    private let messages = Locked<[Message]>([])
 
     public init(maximumMessages: Int) {
         self.maximumMessages = maximumMessages

@@ -1,12 +1,11 @@
 internal import CSQLite
 internal import Glibc
 internal import PrismWire
-internal import Synchronization
 
 /// One open SQLite connection: its pragmas, statements, transaction control and the ways to stop it.
 ///
-/// Belongs to one thread at a time: opened on one, handed over with `bindToCurrentThread()`. Only `interrupt()` may be
-/// called from any thread. A call from a wrong thread is answered INTERNAL.
+/// Belongs to one thread at a time: opened on one, handed over with `bindToCurrentThread()`. A call from a wrong thread is
+/// answered INTERNAL.
 final class Connection: @unchecked Sendable {
     enum Role: Sendable {
         /// READONLY and query_only.
@@ -19,13 +18,10 @@ final class Connection: @unchecked Sendable {
     let handle: OpaquePointer
     let authorizer: UnsafeMutablePointer<Authorizer>
     private let stop: UnsafeMutablePointer<StopState>
-    private let interruptible: Mutex<InterruptTarget>
     private var thread = pthread_self()
     private var own: [PreparedStatement?]
     private var cache: StatementCache
     private var isOpen = true
-
-    private struct InterruptTarget: @unchecked Sendable { var handle: OpaquePointer? }
 
     /// - Throws: UNAVAILABLE, PERMISSION_DENIED, DATA_LOSS (no database), stage connect.
     init(role: Role, settings: SQLiteSettings) throws(Failure) {
@@ -51,7 +47,6 @@ final class Connection: @unchecked Sendable {
         authorizer.initialize(to: Authorizer())
         stop = .allocate(capacity: 1)
         stop.initialize(to: StopState(busyTimeoutMilliseconds: settings.busyTimeoutMilliseconds))
-        interruptible = Mutex(InterruptTarget(handle: handle))
         own = Array(repeating: nil, count: OwnStatement.allCases.count)
         cache = StatementCache(capacity: settings.statementCacheMax)
         StopState.install(on: handle, state: stop)
@@ -81,7 +76,6 @@ final class Connection: @unchecked Sendable {
     func close() {
         guard isOpen else { return }
         isOpen = false
-        interruptible.withLock { $0.handle = nil }
         for index in own.indices { own[index] = nil }
         cache.removeAll()
         // A parked stream's statement may still live: SQLite then closes with the last one (close_v2).
@@ -107,16 +101,11 @@ final class Connection: @unchecked Sendable {
         }
     }
 
-    /// Stops the statement that is running, if any. From any thread, also while the connection is being closed.
-    func interrupt() {
-        interruptible.withLock { if let handle = $0.handle { sqlite3_interrupt(handle) } }
-    }
-
-    /// Polled every thousand operations of a running statement, and while waiting for a lock; true stops it. Set between
-    /// statements, on the connection's thread.
-    var stopCheck: (@Sendable () -> Bool)? {
-        get { stop.pointee.check }
-        set { stop.pointee.check = newValue }
+    /// Looked at every thousand operations of a running statement, and while waiting for a lock: when it is cancelled, the
+    /// statement is stopped. Set between statements, on the connection's thread.
+    var request: RequestState? {
+        get { stop.pointee.request }
+        set { stop.pointee.request = newValue }
     }
 
     // MARK: Statements

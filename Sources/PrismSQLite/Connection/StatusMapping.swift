@@ -65,6 +65,11 @@ enum StatusMapping {
         }
     }
 
+    /// Whether the disk or the file failed under the connection, so that a new one should be opened.
+    static func condemnsConnection(_ extended: Int32) -> Bool {
+        [SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_CANTOPEN].contains(extended & 0xFF)
+    }
+
     /// The failure of a statement that is going to be rolled back.
     static func failure(
         _ extended: Int32, message: String, at stage: Stage = .execute, outcome: Outcome = .notExecuted

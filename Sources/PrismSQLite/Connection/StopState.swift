@@ -7,8 +7,8 @@ struct StopState {
     static let operationsBetweenPolls: Int32 = 1_000
     private static let longestNapMilliseconds = 10
 
-    /// True: stop. Called on the connection's thread.
-    var check: (@Sendable () -> Bool)?
+    /// The request that runs; when it is cancelled, it is stopped.
+    var request: RequestState?
     var busyTimeoutMilliseconds = 0
     private var waitedMilliseconds = 0
 
@@ -18,8 +18,7 @@ struct StopState {
         sqlite3_progress_handler(
             handle, operationsBetweenPolls,
             { data in
-                guard let check = data?.assumingMemoryBound(to: StopState.self).pointee.check else { return 0 }
-                return check() ? 1 : 0
+                data?.assumingMemoryBound(to: StopState.self).pointee.request?.isCancelled == true ? 1 : 0
             }, state)
         sqlite3_busy_handler(
             handle,
@@ -33,7 +32,7 @@ struct StopState {
     private mutating func nap(_ attempt: Int32) -> Bool {
         if attempt == 0 { waitedMilliseconds = 0 }
         guard waitedMilliseconds < busyTimeoutMilliseconds else { return false }
-        if let check, check() { return false }
+        if request?.isCancelled == true { return false }
         let milliseconds = min(Int(attempt) + 1, Self.longestNapMilliseconds)
         usleep(UInt32(milliseconds) * 1_000)
         waitedMilliseconds += milliseconds

@@ -1,3 +1,4 @@
+internal import CSQLite
 internal import PrismWire
 
 /// A range of keys as SQLite's comparison needs it: `lower` ≤ key, and key < `upper` where there is one.
@@ -39,7 +40,7 @@ struct KeyBounds {
         return nil
     }
 
-    func bind(_ statement: PreparedStatement, transient: OpaqueDestructor) {
+    func bind(_ statement: PreparedStatement, transient: sqlite3_destructor_type?) {
         lower.withUnsafeBytes { _ = statement.bind(2, blob: $0, transient) }
         upper?.withUnsafeBytes { _ = statement.bind(4, blob: $0, transient) }
     }

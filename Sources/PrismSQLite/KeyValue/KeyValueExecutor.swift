@@ -27,23 +27,21 @@ struct KeyValueExecutor {
     // MARK: reading
 
     /// Reads one entry; `use` sees the row before the statement is reset.
-    func get(_ namespace: ProtobufCBinaryData, _ key: ProtobufCBinaryData, _ use: (PreparedStatement?) -> Void)
-        throws(Failure)
-    {
+    func get(
+        _ namespace: ProtobufCBinaryData, _ key: ProtobufCBinaryData,
+        _ use: (PreparedStatement?) throws(Failure) -> Void
+    ) throws(Failure) {
         let statement = try connection.statement(.get)
+        defer { statement.reset() }
         statement.bind(1, text: Self.namespace(namespace))
         statement.bind(2, blob: key.bytes)
         statement.bind(3, integer: wallMilliseconds)
         let result = connection.step(statement)
         switch result {
-        case SQLITE_ROW: use(statement)
-        case SQLITE_DONE: use(nil)
-        default:
-            let failure = connection.failure(result, doing: "reading")
-            statement.reset()
-            throw failure
+        case SQLITE_ROW: try use(statement)
+        case SQLITE_DONE: try use(nil)
+        default: throw connection.failure(result, doing: "reading")
         }
-        statement.reset()
     }
 
     static func fill(_ result: inout Prism__V1__GetResult, _ row: PreparedStatement) {

@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import PrismCore
 internal import PrismWire
 
 /// Compiling what a client sent.

@@ -1,221 +1,162 @@
-internal import Glibc
 public import PrismCore
 internal import PrismReactor
 internal import PrismWire
-internal import Synchronization
 
 /// Where completions go: one for each reactor. Called on the backend's threads, and for refusals on the reactor's own.
 public typealias CompletionSink = @Sendable (Completion, UnsafeRawBufferPointer) -> Void
 
-/// One SQLite file as a backend: reader threads, and one writer thread that commits in groups.
+/// One SQLite file as a backend: reader threads over a pool of connections, and one writer thread that commits in groups.
 public final class SQLiteBackend: BackendPort {
     public struct Options: Sendable {
         public var name = "main"
         public var isDefault = true
-        /// Reader threads, each with a connection of its own.
+        /// Reader threads.
         public var readers = 4
-        /// Read-only transactions open at the same time, each with a connection of its own.
-        public var readTransactionsMax = 16
+        /// Reader connections, those held by streams and read-only transactions included; 2 at least.
+        public var readerConnections = 20
+        /// Requests waiting for a reader, and as many for the writer.
         public var queueRequestsMax = 65_536
+        /// How long a request may wait for a connection or for the writer, nanoseconds.
+        public var acquireTimeoutNanoseconds: UInt64 = 5_000_000_000
         public var groupRequestsMax = 128
+        /// How long a group waits for more members, nanoseconds.
+        public var groupWaitNanoseconds: UInt64 = 0
         public var streamWindowBytes = 256 << 10
         public var sweepIntervalNanoseconds: UInt64 = 1_000_000_000
 
         public init() {}
     }
 
-    enum ReadJob: Sendable {
-        case request(WorkTicket)
-        case endTransaction(TransactionReference)
-    }
-
-    let options: Options
-    let settings: SQLiteSettings
-    let reads: WorkQueue<ReadJob>
-    let writes: WorkQueue<WorkTicket>
-    /// Requests of the transaction that holds the writer.
-    let held: WorkQueue<WorkTicket>
-    let readTransactions: ReadTransactions
-    let stopping = Atomic<Bool>(false)
-    /// The transaction that has the writer or waits for it was abandoned.
-    let abandoned = Mutex<Set<TransactionReference>>([])
-    let problem = Mutex<String>("")
-    let openFailure = Mutex<Failure?>(nil)
-    private let sinks: [CompletionSink]
-    private let tickets = Mutex<[RequestReference: WorkTicket]>([:])
-    private let writeTransactions = Mutex<Set<TransactionReference>>([])
-    private let threads = Mutex<[WorkerThread]>([])
-    private let running = Atomic<Int>(0)
+    private let options: Options
+    private let answers: Answers
+    private let readers: ReaderPool
+    private let writer: Writer
+    private let tables: [RequestTable]
 
     /// Starts the threads; a file that cannot be opened is reported by `snapshot` and by every request, and tried again.
     public init(options: Options, settings: SQLiteSettings, sinks: [CompletionSink]) throws {
         self.options = options
-        self.settings = settings
-        self.sinks = sinks
-        reads = WorkQueue(countMax: options.queueRequestsMax)
-        writes = WorkQueue(countMax: options.queueRequestsMax)
-        held = WorkQueue(countMax: options.queueRequestsMax)
-        readTransactions = ReadTransactions(countMax: options.readTransactionsMax)
-        let writerReady = DispatchlessGate()
-        start("sqlite-writer") { Writer(backend: $0).run(ready: writerReady) }
-        writerReady.wait()
-        for number in 0..<options.readers { start("sqlite-read-\(number)") { Reader(backend: $0).run() } }
-    }
-
-    private func start(_ name: String, _ body: @escaping @Sendable (SQLiteBackend) -> Void) {
-        running.add(1, ordering: .relaxed)
-        do {
-            let thread = try WorkerThread(name: name, stackBytes: 2 << 20) { [self] in
-                body(self)
-                running.subtract(1, ordering: .releasing)
-            }
-            threads.withLock { $0.append(thread) }
-        } catch {
-            running.subtract(1, ordering: .releasing)
-            problem.withLock { $0 = "\(error)" }
-        }
+        answers = Answers(sinks: sinks)
+        tables = sinks.map { _ in RequestTable() }
+        // The writer first: it creates the file.
+        writer = try Writer(options: options, settings: settings, answers: answers)
+        readers = try ReaderPool(options: options, settings: settings, answers: answers, writer: writer)
     }
 
     /// Why the file could not be opened for writing at the start; nil: it could, or it is merely read-only.
     public var startProblem: String? {
-        openFailure.withLock { $0.flatMap { $0.code == .permissionDenied ? nil : $0.message } }
+        writer.openFailure.flatMap { $0.code == .permissionDenied ? nil : $0.message }
     }
 
     // MARK: BackendPort
 
     public func submit(_ item: WorkItem) {
         let ticket = WorkTicket(item)
-        tickets.withLock { $0[item.reference] = ticket }
-        let isTaken: Bool
-        if item.transaction != .none, item.kind != .begin {
-            let isWriting = writeTransactions.withLock { $0.contains(item.transaction) }
-            isTaken = isWriting ? held.append(ticket) : reads.append(.request(ticket))
-        } else if item.kind == .begin, !item.isReadOnly {
-            writeTransactions.withLock { _ = $0.insert(item.transaction) }
-            isTaken = writes.append(ticket)
-        } else if isRead(item) {
-            isTaken = reads.append(.request(ticket))
-        } else {
-            isTaken = writes.append(ticket)
+        let table = tables[Int(item.reference.reactor)]
+        table.insert(ticket)
+        if table.nextExpiryNanoseconds == .max {
+            table.nextExpiryNanoseconds = item.submittedNanoseconds + options.acquireTimeoutNanoseconds
         }
-        guard !isTaken else { return }
-        fail(
-            ticket,
-            Failure(
-                .resourceExhausted, at: .queue, "the queue of backend \(options.name) is full (queue_requests)",
-                isRetryable: true, retryAfterMicroseconds: 100_000))
+        let admitted = route(ticket, item, table)
+        if let failure = admitted {
+            answers.fail(ticket, failure, effect: effect(of: failure, on: ticket), now: item.submittedNanoseconds)
+        }
     }
 
-    private func isRead(_ item: WorkItem) -> Bool {
+    private func effect(of failure: Failure, on ticket: WorkTicket) -> Completion.TransactionEffect {
+        ticket.kind == .begin || failure.code == .aborted ? .ended : .unchanged
+    }
+
+    /// Nil: it waits for its turn.
+    private func route(_ ticket: WorkTicket, _ item: WorkItem, _ table: RequestTable) -> Failure? {
+        let now = item.submittedNanoseconds
+        if item.kind == .begin {
+            table.insert(item.transaction, isWriting: !item.isReadOnly)
+            return item.isReadOnly ? readers.submitBegin(ticket, now: now) : writer.submitBegin(ticket, now: now)
+        }
+        if item.transaction != .none {
+            let isWriting = table.isWriting(item.transaction)
+            let failure =
+                switch isWriting {
+                case true?: writer.submitRequest(ticket)
+                case false?: readers.submitRequest(ticket)
+                case nil: Failure?.some(.transactionEnded)
+                }
+            guard failure?.code == .aborted, item.kind == .rollback else { return failure }
+            // Rolled back already.
+            answers.finish(ticket, effect: .ended, now: now)
+            return nil
+        }
         switch item.kind {
-        case .get, .getMany, .scan, .count, .begin: true
-        case .query, .batch: item.isReadOnly || SQLText.maybeReads(item.frame)
-        default: false
+        case .get, .getMany: return readers.submitPointRead(ticket, now: now)
+        case .scan, .count: return readers.submitLease(ticket, now: now)
+        case .query where item.isReadOnly || item.beginsLikeRead, .batch where item.isReadOnly || item.beginsLikeRead:
+            return readers.submitLease(ticket, now: now)
+        default: return writer.submitWrite(ticket, now: now)
         }
     }
 
     public func cancel(_ reference: RequestReference) -> CancelOutcome {
-        guard let ticket = tickets.withLock({ $0[reference] }) else { return .tooLate }
-        let outcome = ticket.cancel()
-        if outcome != .tooLate { forget(ticket) }
-        return outcome
+        guard let ticket = tables[Int(reference.reactor)].ticket(reference) else { return .tooLate }
+        if ticket.move(from: .queued, to: .cancelled) {
+            // Where it does not wait any more, a thread has just taken it and will find it cancelled.
+            if readers.remove(reference) || writer.remove(reference) { ticket.frame = nil }
+            return .removed
+        }
+        guard ticket.move(from: .running, to: .cancelled) else { return .tooLate }
+        if ticket.kind.isStreamed {
+            readers.wake(reference)
+            writer.wake()
+        }
+        return .stopped
     }
 
     public func credit(_ reference: RequestReference, bytes: Int) {
-        let ticket = tickets.withLock { $0[reference] }
-        ticket?.outstanding.subtract(bytes, ordering: .releasing)
+        let table = tables[Int(reference.reactor)]
+        guard let ticket = table.ticket(reference) else { return }
+        if ticket.transaction != .none, table.isWriting(ticket.transaction) == true {
+            writer.credit(reference, bytes: bytes)
+        } else {
+            readers.credit(reference, bytes: bytes)
+        }
     }
 
     public func abandon(_ transaction: TransactionReference) {
-        if writeTransactions.withLock({ $0.contains(transaction) }) {
-            abandoned.withLock { _ = $0.insert(transaction) }
-        } else {
-            _ = reads.append(.endTransaction(transaction), evenIfFull: true)
+        switch tables[Int(transaction.reactor)].isWriting(transaction) {
+        case true?: writer.abandon(transaction)
+        case false?: readers.abandon(transaction)
+        case nil: break
         }
     }
 
-    // MARK: for the threads
-
-    func deliver(_ completion: Completion, _ body: UnsafeRawBufferPointer) {
-        let reactor = Int(completion.reference.reactor)
-        if reactor < sinks.count { sinks[reactor](completion, body) }
-    }
-
-    func forget(_ ticket: WorkTicket) { tickets.withLock { $0[ticket.item.reference] = nil } }
-
-    func ended(_ transaction: TransactionReference) {
-        writeTransactions.withLock { _ = $0.remove(transaction) }
-        abandoned.withLock { _ = $0.remove(transaction) }
-    }
-
-    /// The final answer of a ticket that is `running` or `sealed`; nothing when it was cancelled.
-    func finish(
-        _ ticket: WorkTicket, _ body: UnsafeRawBufferPointer, code: StatusCode = .ok, stage: Stage = .unspecified,
-        started: UInt64, effect: Completion.TransactionEffect = .unchanged
-    ) {
-        guard
-            ticket.move(from: .running, to: .done) || ticket.move(from: .sealed, to: .done)
-                || ticket.move(from: .queued, to: .done)
-        else { return }
-        forget(ticket)
-        deliver(
-            Completion(
-                reference: ticket.item.reference, kind: .final, code: code, stage: stage, transactionEffect: effect,
-                startedNanoseconds: started, backendNanoseconds: started == 0 ? 0 : MonotonicClock.now() - started),
-            body)
-    }
-
-    func fail(
-        _ ticket: WorkTicket, _ failure: Failure, started: UInt64 = 0, effect: Completion.TransactionEffect = .unchanged
-    ) {
-        var body = ByteQueue()
-        ResponseBody.append(failure, to: &body)
-        finish(ticket, body.bytes, code: failure.code, stage: failure.stage, started: started, effect: effect)
-    }
-
-    /// Takes a ticket into work. False: it was cancelled, or has just been answered because its deadline had passed.
-    func begin(_ ticket: WorkTicket, now: UInt64) -> Bool {
-        if ticket.item.deadlineNanoseconds <= now {
-            fail(
-                ticket, Failure(.deadlineExceeded, at: .queue, "the deadline passed in the queue", isRetryable: true))
-            return false
+    public func advance(to now: UInt64, reactor: UInt8) -> UInt64 {
+        let table = tables[Int(reactor)]
+        guard now >= table.nextExpiryNanoseconds else { return table.nextExpiryNanoseconds }
+        for ticket in readers.expire(now: now) + writer.expire(now: now) {
+            answers.fail(
+                ticket, .notAcquired(options.name), effect: ticket.kind == .begin ? .ended : .unchanged, now: now)
         }
-        return ticket.move(from: .queued, to: .running)
+        table.nextExpiryNanoseconds = min(readers.nextExpiryNanoseconds, writer.nextExpiryNanoseconds)
+        return table.nextExpiryNanoseconds
     }
 
     // MARK: state and end
 
     public func snapshot() -> StatusSnapshot.Backend {
-        let problem = problem.withLock { $0 }
+        let failure = writer.openFailure ?? readers.openFailure
+        let reading = readers.look
         return StatusSnapshot.Backend(
-            name: options.name, kind: .sqlite, isDefault: options.isDefault, isHealthy: problem.isEmpty,
-            problem: problem,
-            queueDepth: reads.count + writes.count + held.count,
-            connections: ["reader": options.readers, "writer": 1, "leased": readTransactions.count])
+            name: options.name, kind: .sqlite, isDefault: options.isDefault, isHealthy: failure == nil,
+            problem: failure?.message ?? "", queueDepth: reading.waiting + writer.waiting,
+            connections: [
+                "reader": reading.usage.idle + reading.usage.busy, "writer": 1, "leased": reading.usage.leased,
+            ])
     }
 
-    /// Closes everything; threads that hang are left behind after the deadline.
+    /// Ends everything; threads that hang are left behind after the deadline.
     public func stop(deadlineNanoseconds: UInt64) {
-        stopping.store(true, ordering: .releasing)
         // The writer last: whoever closes the file last checkpoints its log, and a reader may not.
-        reads.close()
-        while running.load(ordering: .acquiring) > 1, MonotonicClock.now() < deadlineNanoseconds { usleep(200) }
-        writes.close()
-        held.close()
-        while running.load(ordering: .acquiring) > 0, MonotonicClock.now() < deadlineNanoseconds { usleep(200) }
-        guard running.load(ordering: .acquiring) == 0 else { return }
-        for thread in threads.withLock({ $0 }) { thread.join() }
+        readers.stop(deadlineNanoseconds: deadlineNanoseconds)
+        writer.stop(deadlineNanoseconds: deadlineNanoseconds)
     }
-}
-
-/// Lets one thread wait for another's beginning.
-final class DispatchlessGate: @unchecked Sendable {
-    private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-    init() { sem_init(semaphore, 0, 0) }
-    deinit {
-        sem_destroy(semaphore)
-        semaphore.deallocate()
-    }
-    func open() { sem_post(semaphore) }
-    func wait() { while sem_wait(semaphore) != 0 {} }
 }

@@ -1,39 +1,40 @@
 internal import PrismCore
-internal import Synchronization
+internal import PrismWire
 
-/// One request on its way through the backend, and the word on what may still be undone.
+/// One request on its way through the backend.
 ///
-///     queued ──taken──> running ──its effect is in the transaction──> sealed ──answered──> done
-///     queued, running ──cancel──> cancelled
-///
-/// Whoever moves it away from `queued` or `running` first decides: a cancel that finds it sealed is too late, and a writer that
-/// finds it cancelled must undo it. So what a cancel answers is always true.
-final class WorkTicket: Sendable {
-    enum State: UInt8 {
-        case queued, running, sealed, done, cancelled
+/// What is not constant belongs to whoever has the ticket: the thread that took it from a queue, or the reactor that took it
+/// out of one.
+final class WorkTicket: RequestState, @unchecked Sendable {
+    /// An answer that is held back until its group is committed.
+    enum HeldAnswer {
+        case none
+        /// Where it stands among the group's answers.
+        case body(Range<Int>)
+        case failure(Failure)
     }
 
-    let item: WorkItem
-    private let state = Atomic<UInt8>(State.queued.rawValue)
-    /// Bytes of parts that the client has not taken yet.
-    let outstanding = Atomic<Int>(0)
+    let reference: RequestReference
+    let kind: OperationKind
+    let isReadOnly: Bool
+    let transaction: TransactionReference
+    let uid: UInt32
+    let deadlineNanoseconds: UInt64
+    /// The message; given up with the answer.
+    var frame: FrameBox?
+    var heldAnswer = HeldAnswer.none
+    var startedNanoseconds: UInt64 = 0
 
-    init(_ item: WorkItem) { self.item = item }
-
-    var isCancelled: Bool { state.load(ordering: .acquiring) == State.cancelled.rawValue }
-
-    func move(from: State, to: State) -> Bool {
-        state.compareExchange(
-            expected: from.rawValue, desired: to.rawValue, ordering: .acquiringAndReleasing
-        ).exchanged
+    init(_ item: WorkItem) {
+        reference = item.reference
+        kind = item.kind
+        isReadOnly = item.isReadOnly
+        transaction = item.transaction
+        uid = item.uid
+        deadlineNanoseconds = item.deadlineNanoseconds
+        frame = item.frame
     }
 
-    /// Its group died with it sealed: it runs again, and can be cancelled again.
-    func reopen() -> Bool { move(from: .sealed, to: .running) || move(from: .running, to: .running) }
-
-    func cancel() -> CancelOutcome {
-        if move(from: .queued, to: .cancelled) { return .removed }
-        if move(from: .running, to: .cancelled) { return .stopped }
-        return .tooLate
-    }
+    /// Its group died with it sealed: it runs again, and can be cancelled again. False: it is cancelled.
+    func reopen() -> Bool { move(from: .sealed, to: .running) || !isCancelled }
 }

@@ -2,14 +2,12 @@ internal import PrismConfiguration
 internal import PrismCore
 internal import PrismSQLite
 
-extension SQLiteBackend: ServerBackend {}
-
 /// Makes a backend of its configuration.
 enum BackendFactory {
     static func make(
         _ backend: Configuration.Backend, _ configuration: Configuration, sqlitePathDefault: String,
         sinks: [CompletionMailbox]
-    ) throws(StartError) -> any ServerBackend {
+    ) throws(StartError) -> Backend {
         guard case .sqlite(let sqlite) = backend.engine else {
             throw StartError(message: "backend \(backend.name) is not SQLite", exitCode: Server.ExitCode.configuration)
         }
@@ -35,7 +33,9 @@ enum BackendFactory {
         options.name = backend.name
         options.isDefault = backend.isDefault
         options.readers = sqlite.readers
-        options.readTransactionsMax = sqlite.readerConnections
+        options.readerConnections = sqlite.readerConnections
+        options.acquireTimeoutNanoseconds = sqlite.acquireTimeoutNanoseconds
+        options.groupWaitNanoseconds = sqlite.groupWaitNanoseconds
         options.queueRequestsMax = backend.queueRequests
         options.groupRequestsMax = sqlite.groupRequests
         options.streamWindowBytes = limits.streamWindowBytes
@@ -48,7 +48,7 @@ enum BackendFactory {
                 throw StartError(
                     message: "backend \(backend.name), \(settings.path): \(problem)", exitCode: Server.ExitCode.failed)
             }
-            return made
+            return .sqlite(made)
         } catch let error as StartError {
             throw error
         } catch {

@@ -1,6 +1,6 @@
 internal import Glibc
 public import PrismConfiguration
-public import PrismCore
+internal import PrismCore
 internal import PrismReactor
 internal import PrismWire
 
@@ -145,7 +145,7 @@ public enum Server {
     }
 
     private static func end(
-        _ control: ServerControl, _ shards: [Shard], _ backends: [any ServerBackend], _ socket: ServingSocket,
+        _ control: ServerControl, _ shards: [Shard], _ backends: [Backend], _ socket: ServingSocket,
         _ adminSocket: ServingSocket, _ stopAdmin: () -> Void, _ drain: DrainMachine.Settings, _ log: Log
     ) -> Int32 {
         socket.removeFile()

@@ -15,23 +15,23 @@ public final class ServerControl: Sendable {
     }
 
     private let shards: [Shard]
-    private let backends: [any ServerBackend]
+    private let backends: [Backend]
     private let base: StatusSnapshot
     private let mode: DrainMachine.Mode
     private let started: UInt64
     private let serving = Atomic<Bool>(false)
-    private let machine: Mutex<DrainMachine>
-    private let finalReport = Mutex<DrainReport?>(nil)
+    private let machine: Locked<DrainMachine>
+    private let finalReport = Locked<DrainReport?>(nil)
     public let readinessBackends: [String]
 
     init(
-        shards: [Shard], backends: [any ServerBackend], base: StatusSnapshot, machine: DrainMachine,
+        shards: [Shard], backends: [Backend], base: StatusSnapshot, machine: DrainMachine,
         readinessBackends: [String]
     ) {
         self.shards = shards
         self.backends = backends
         self.base = base
-        self.machine = Mutex(machine)
+        self.machine = Locked(machine)
         mode = machine.settings.mode
         started = MonotonicClock.now()
         self.readinessBackends = readinessBackends
@@ -115,11 +115,11 @@ private final class Gathering: Sendable {
     }
 
     private let expected: Int
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     init(expected: Int, _ continuation: CheckedContinuation<[ShardSnapshot]?, Never>) {
         self.expected = expected
-        state = Mutex(State(continuation: continuation))
+        state = Locked(State(continuation: continuation))
     }
 
     func add(_ part: ShardSnapshot) {

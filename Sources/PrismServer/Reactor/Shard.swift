@@ -22,7 +22,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     let activity = ShardActivity()
     private let log: Log
 
-    var backends: [any ServerBackend] = []
+    var backends: [Backend] = []
     /// Only on the first shard.
     var coordinator: DrainCoordinator?
     private var multiplexer: Multiplexer
@@ -107,6 +107,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         multiplexer.settle(now: now)
         perform(now)
         var next = toFlush.isEmpty ? multiplexer.nextDeadline : now
+        for backend in backends { next = min(next, backend.advance(to: now, reactor: UInt8(number))) }
         if let until = acceptPausedUntil {
             if until <= now { resumeAccepting() } else { next = min(next, until) }
         }

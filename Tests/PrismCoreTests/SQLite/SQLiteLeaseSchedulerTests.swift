@@ -59,8 +59,12 @@ private typealias Scheduler = LeaseScheduler<Int, String, Int>
         var scheduler = make()
         _ = scheduler.submitLease(1, id: 1, now: 0)
         _ = scheduler.next(now: 0)
-        #expect((scheduler.sent(1, bytes: 60, connection: 0)) == true)
-        #expect((scheduler.sent(1, bytes: 60, connection: 0)) == false)
+        scheduler.sending(1, bytes: 60, connection: 0)
+        let first = scheduler.sent(1)
+        #expect(first)
+        scheduler.sending(1, bytes: 60, connection: 0)
+        let second = scheduler.sent(1)
+        #expect(!second)
         #expect(describe(scheduler.next(now: 0)) == "none")
         scheduler.credit(1, bytes: 60)
         #expect(describe(scheduler.next(now: 0)) == "none")
@@ -77,7 +81,8 @@ private typealias Scheduler = LeaseScheduler<Int, String, Int>
         var scheduler = make()
         _ = scheduler.submitLease(1, id: 1, now: 0)
         _ = scheduler.next(now: 0)
-        _ = scheduler.sent(1, bytes: 100, connection: 0)
+        scheduler.sending(1, bytes: 100, connection: 0)
+        _ = scheduler.sent(1)
         scheduler.wake(1)
         scheduler.wake(1)
         scheduler.credit(1, bytes: 100)
@@ -85,12 +90,75 @@ private typealias Scheduler = LeaseScheduler<Int, String, Int>
         #expect(describe(scheduler.next(now: 0)) == "none")
     }
 
+    @Test("a credit that overtakes the report of its part is not lost")
+    func earlyCredit() {
+        var scheduler = make()
+        _ = scheduler.submitLease(1, id: 1, now: 0)
+        _ = scheduler.next(now: 0)
+        scheduler.sending(1, bytes: 100, connection: 0)
+        scheduler.credit(1, bytes: 100)
+        let goesOn = scheduler.sent(1)
+        #expect(goesOn)
+    }
+
+    @Test("threads that work on leases leave one for point reads")
+    func leaseWorkers() {
+        var scheduler = make { $0.leaseWorkersMax = 1 }
+        _ = scheduler.submitLease(1, id: 1, now: 0)
+        _ = scheduler.submitLease(2, id: 2, now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "lease 1 on 0")
+        #expect(!scheduler.hasWork)
+        #expect(describe(scheduler.next(now: 0)) == "none")
+        _ = scheduler.submitPointRead(3, id: 3, now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "reads [3] on 1")
+        // A parked stream keeps its connection and frees its thread's place.
+        scheduler.sending(1, bytes: 100, connection: 0)
+        _ = scheduler.sent(1)
+        #expect(describe(scheduler.next(now: 0)) == "lease 2 on 2")
+        scheduler.credit(1, bytes: 100)
+        #expect(describe(scheduler.next(now: 0)) == "none")
+        scheduler.released(connection: 2, isUsable: true, now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "resume 1 on 0")
+    }
+
+    @Test("point reads are divided among idle threads, but not below what a wake-up costs")
+    func shares() {
+        var scheduler = make {
+            $0.pointReadsPerBatchMax = 8
+            $0.pointReadsPerBatchMin = 2
+        }
+        for id in 0..<9 { _ = scheduler.submitPointRead(id, id: id, now: 0) }
+        #expect(describe(scheduler.next(now: 0, idleThreads: 2)) == "reads [0, 1, 2] on 0")
+        #expect(describe(scheduler.next(now: 0, idleThreads: 5)) == "reads [3, 4] on 1")
+        #expect(describe(scheduler.next(now: 0)) == "reads [5, 6, 7, 8] on 2")
+    }
+
+    @Test(
+        "a transaction that is abandoned while it begins is rolled back, one that fails to begin gives its connection back"
+    )
+    func abandonedBegin() {
+        var scheduler = make()
+        _ = scheduler.submitBegin(1, id: 1, transaction: "t", now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "begin t 1 on 0")
+        guard case .rollsBack = scheduler.abandon("t") else {
+            Issue.record("the transaction is not known while it begins")
+            return
+        }
+        scheduler.finished("t")
+        #expect(describe(scheduler.next(now: 0)) == "abandon t on 0")
+        _ = scheduler.ended("t", isUsable: true, now: 0)
+        _ = scheduler.submitBegin(2, id: 2, transaction: "u", now: 0)
+        #expect(describe(scheduler.next(now: 0)) == "begin u 2 on 0")
+        _ = scheduler.ended("u", isUsable: false, now: 0)
+        #expect(scheduler.usage.leased == 0)
+    }
+
     @Test("requests of a read-only transaction run one after another on its connection")
     func transactions() {
         var scheduler = make()
         _ = scheduler.submitBegin(1, id: 1, transaction: "t", now: 0)
         #expect(describe(scheduler.next(now: 0)) == "begin t 1 on 0")
-        scheduler.opened("t", connection: 0)
+        scheduler.finished("t")
         _ = scheduler.submitRequest(2, id: 2, transaction: "t")
         _ = scheduler.submitRequest(3, id: 3, transaction: "t")
         #expect(describe(scheduler.next(now: 0)) == "request t 2 on 0")
@@ -107,7 +175,7 @@ private typealias Scheduler = LeaseScheduler<Int, String, Int>
         var scheduler = make()
         _ = scheduler.submitBegin(1, id: 1, transaction: "t", now: 0)
         _ = scheduler.next(now: 0)
-        scheduler.opened("t", connection: 0)
+        scheduler.finished("t")
         _ = scheduler.submitRequest(2, id: 2, transaction: "t")
         _ = scheduler.submitRequest(3, id: 3, transaction: "t")
         _ = scheduler.next(now: 0)
@@ -133,13 +201,14 @@ private typealias Scheduler = LeaseScheduler<Int, String, Int>
         #expect(scheduler.submitPointRead(1, id: 1, now: 0) == .queued)
         #expect(scheduler.submitLease(2, id: 2, now: 5) == .queued)
         #expect(scheduler.submitLease(3, id: 3, now: 5) == .full)
-        #expect(scheduler.nextTimerNanoseconds == 10)
+        #expect(scheduler.nextExpiryNanoseconds == 10)
         #expect(scheduler.expire(now: 10) == [1])
         #expect(scheduler.expire(now: 15) == [2])
         _ = scheduler.submitPointRead(4, id: 4, now: 20)
         _ = scheduler.next(now: 20)
         scheduler.released(connection: 0, isUsable: true, now: 20)
-        #expect(scheduler.nextTimerNanoseconds == 70)
+        #expect(scheduler.nextExpiryNanoseconds == nil)
+        #expect(scheduler.nextIdleNanoseconds == 70)
         #expect(describe(scheduler.next(now: 70)) == "close 0")
         scheduler.released(connection: 0, isUsable: false, now: 70)
         #expect(scheduler.isAllClosed)
@@ -150,7 +219,7 @@ private typealias Scheduler = LeaseScheduler<Int, String, Int>
         var scheduler = make()
         _ = scheduler.submitBegin(1, id: 1, transaction: "t", now: 0)
         _ = scheduler.next(now: 0)
-        scheduler.opened("t", connection: 0)
+        scheduler.finished("t")
         _ = scheduler.submitRequest(2, id: 2, transaction: "t")
         _ = scheduler.submitLease(3, id: 3, now: 0)
         _ = scheduler.submitPointRead(4, id: 4, now: 0)

@@ -24,7 +24,7 @@ private typealias Queue = WriterQueue<Int, String, Int>
         #expect(queue.takeWrites(max: 10) == [])
         #expect(describe(queue.next(writesMax: 10)) == "begin t 3")
         #expect(queue.takeWrites(max: 10) == [])
-        queue.opened("t")
+        queue.finished("t")
         #expect(describe(queue.next(writesMax: 10)) == "none")
         _ = queue.submitRequest(5, id: 5, transaction: "t")
         _ = queue.submitRequest(6, id: 6, transaction: "t")
@@ -41,7 +41,7 @@ private typealias Queue = WriterQueue<Int, String, Int>
         var queue = Queue()
         _ = queue.submitBegin(1, id: 1, transaction: "t", now: 0)
         _ = queue.next(writesMax: 1)
-        queue.opened("t")
+        queue.finished("t")
         _ = queue.submitRequest(2, id: 2, transaction: "t")
         guard case .rollsBack(let items) = queue.abandon("t") else {
             Issue.record("not the holder")

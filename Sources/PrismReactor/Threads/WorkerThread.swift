@@ -1,13 +1,12 @@
 internal import CLinux
 internal import Glibc
-internal import Synchronization
 
 /// A thread with a name and a stack of known size, for work that blocks or must stay on one thread.
 public final class WorkerThread: Sendable {
     /// Enough for SQLite and libpq, small enough for many.
     public static let stackBytesDefault = 512 * 1024
 
-    private let handle: Mutex<pthread_t?>
+    private let handle: Locked<pthread_t?>
 
     /// Starts the thread. All signals are blocked in it but those that its own faults raise, so that signals reach a
     /// `SignalSource` and a crash still leaves a trace.
@@ -45,7 +44,7 @@ public final class WorkerThread: Sendable {
             start.release()
             throw SystemCallError(call: "pthread_create", code: created)
         }
-        handle = Mutex(thread)
+        handle = Locked(thread)
     }
 
     deinit {

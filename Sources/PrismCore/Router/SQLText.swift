@@ -1,14 +1,13 @@
-internal import PrismCore
-internal import PrismWire
+public import PrismWire
 
 /// The little that must be known of a SQL text besides what SQLite says: its first word, and whether anything follows.
-struct SQLText {
-    let bytes: UnsafeRawBufferPointer
+public struct SQLText {
+    public let bytes: UnsafeRawBufferPointer
 
-    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+    public init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
     /// The first word after space, comments and semicolons; empty: there is none.
-    var firstKeyword: UnsafeRawBufferPointer {
+    public var firstKeyword: UnsafeRawBufferPointer {
         let start = skipNothing(from: 0)
         var end = start
         while end < bytes.count, Self.isLetter(bytes[end]) { end += 1 }
@@ -16,10 +15,10 @@ struct SQLText {
     }
 
     /// Whether only space, comments and semicolons stand at and behind `offset`.
-    func isNothing(from offset: Int) -> Bool { skipNothing(from: offset) >= bytes.count }
+    public func isNothing(from offset: Int) -> Bool { skipNothing(from: offset) >= bytes.count }
 
     /// A byte offset as a position in characters, from 1.
-    func position(ofByte offset: Int) -> UInt32 {
+    public func position(ofByte offset: Int) -> UInt32 {
         var characters: UInt32 = 1
         for byte in bytes.prefix(offset) where byte & 0xC0 != 0x80 { characters += 1 }
         return characters
@@ -52,14 +51,27 @@ struct SQLText {
 }
 
 extension SQLText {
-    /// Whether an unmarked request may turn out to read only: then it is tried on a reader first. Looks for the first word of
-    /// the first statement in the raw message, so that it need not be decoded here; a wrong guess costs a hop, nothing else.
-    static func maybeReads(_ frame: FrameBox) -> Bool {
-        let arena = Arena(limitBytes: 1 << 20, firstBlockBytes: 1 << 10)
-        guard frame.count <= 64 << 10, let request = RequestMessage(frame.bytes, in: arena) else { return false }
-        let sql = request.query?.sql.bytes ?? request.batch?.statements?[0]?.pointee.sql.bytes
-        guard let sql else { return false }
-        let word = String(decoding: SQLText(sql).firstKeyword, as: UTF8.self).uppercased()
-        return ["SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"].contains(word)
+    /// Whether the statement may turn out to read only, judged by its first word. A wrong guess costs a hop, nothing else:
+    /// the database decides.
+    public var beginsLikeRead: Bool {
+        let word = firstKeyword
+        return Self.readWords.contains { candidate in
+            word.count == candidate.utf8CodeUnitCount
+                && zip(word, UnsafeBufferPointer(start: candidate.utf8Start, count: candidate.utf8CodeUnitCount))
+                    .allSatisfy { $0 & 0xDF == $1 }
+        }
+    }
+
+    private static let readWords: [StaticString] = ["SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"]
+}
+
+extension RequestMessage {
+    /// Whether unmarked client SQL may be tried where only reading is possible: its first statement begins like one that reads.
+    public var beginsLikeRead: Bool {
+        if let query { return SQLText(query.sql.bytes).beginsLikeRead }
+        guard let batch, let first = elements(batch.statements, batch.n_statements).first, let first else {
+            return false
+        }
+        return SQLText(first.pointee.sql.bytes).beginsLikeRead
     }
 }

@@ -1,0 +1,52 @@
+internal import PrismCore
+internal import PrismSQLite
+
+/// One of the configured backends. An enumeration rather than an existential: every request passes here.
+enum Backend: Sendable {
+    case sqlite(SQLiteBackend)
+
+    // As in `BackendPort`.
+
+    func submit(_ item: WorkItem) {
+        switch self {
+        case .sqlite(let backend): backend.submit(item)
+        }
+    }
+
+    func cancel(_ reference: RequestReference) -> CancelOutcome {
+        switch self {
+        case .sqlite(let backend): backend.cancel(reference)
+        }
+    }
+
+    func credit(_ reference: RequestReference, bytes: Int) {
+        switch self {
+        case .sqlite(let backend): backend.credit(reference, bytes: bytes)
+        }
+    }
+
+    func abandon(_ transaction: TransactionReference) {
+        switch self {
+        case .sqlite(let backend): backend.abandon(transaction)
+        }
+    }
+
+    func advance(to now: UInt64, reactor: UInt8) -> UInt64 {
+        switch self {
+        case .sqlite(let backend): backend.advance(to: now, reactor: reactor)
+        }
+    }
+
+    func snapshot() -> StatusSnapshot.Backend {
+        switch self {
+        case .sqlite(let backend): backend.snapshot()
+        }
+    }
+
+    /// Closes everything in order; threads that hang are left behind after the deadline (CLOCK_MONOTONIC nanoseconds).
+    func stop(deadlineNanoseconds: UInt64) {
+        switch self {
+        case .sqlite(let backend): backend.stop(deadlineNanoseconds: deadlineNanoseconds)
+        }
+    }
+}
