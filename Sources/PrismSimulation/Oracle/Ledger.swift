@@ -1,0 +1,143 @@
+import PrismCore
+import PrismWire
+
+/// Everything that was sent, carried out and answered in a run, and what is wrong with it.
+final class Ledger {
+    /// Most violations kept of one run; the first ones tell the story.
+    static let violationsMax = 20
+
+    var requests: [RequestRecord] = []
+    var connections: [ConnectionRecord] = []
+    private(set) var violations: [Violation] = []
+    var coverage = Coverage()
+    private(set) var digest: UInt64 = 0xCBF2_9CE4_8422_2325
+    private(set) var answers = 0
+    private let start: UInt64
+    let trace: ((UInt64, String) -> Void)?
+
+    /// One client's connection, as the server's side of it goes.
+    struct ConnectionRecord {
+        /// Requests that the server has read and not yet answered for good, by id, in the order sent.
+        var open: [UInt64: [Int]] = [:]
+        /// All bytes that the multiplexer has put into its output; what the client gets must be their beginning.
+        var emitted: [UInt8] = []
+        var received = 0
+        /// What it sends may be anything: nothing is expected of its answers.
+        var isMutated = false
+        /// It has sent something that ends the connection, or may.
+        var mayFail = false
+        var hasFailed = false
+        var isLost = false
+        var isClosed = false
+        /// Requests by the transaction's handle, in the order sent.
+        var transactions: [UInt64: [Int]] = [:]
+        var handles: [UInt64] = []
+    }
+
+    init(start: UInt64, trace: ((UInt64, String) -> Void)?) {
+        self.start = start
+        self.trace = trace
+    }
+
+    func note(_ now: UInt64, _ text: @autoclosure () -> String) {
+        if let trace { trace(now - min(start, now), text()) }
+    }
+
+    func mix(_ value: UInt64) { digest = (digest ^ value) &* 0x100_0000_01B3 }
+
+    func violation(_ now: UInt64, _ text: String) {
+        note(now, "VIOLATION \(text)")
+        guard violations.count < Self.violationsMax else { return }
+        violations.append(Violation(nanoseconds: now - min(start, now), message: text))
+    }
+
+    func describe(_ serial: Int) -> String {
+        let request = requests[serial - 1]
+        return "client \(request.client) request \(request.id) (\(request.kind.name), serial \(serial))"
+    }
+
+    // MARK: the backend's truth
+
+    /// A change is durable.
+    func committed(_ serial: Int, _ now: UInt64) {
+        guard serial > 0 else { return }
+        requests[serial - 1].commits += 1
+        mix(UInt64(serial) << 8 | 2)
+        if requests[serial - 1].commits > 1 { violation(now, "\(describe(serial)) was executed twice") }
+    }
+
+    func sealed(_ serial: Int) {
+        if serial > 0 { requests[serial - 1].wasSealed = true }
+    }
+
+    // MARK: the wire
+
+    func arrived(_ serial: Int, _ phase: DrainState, _ now: UInt64) {
+        requests[serial - 1].arrived = now
+        requests[serial - 1].phaseAtArrival = phase
+        let request = requests[serial - 1]
+        connections[request.client].open[request.id, default: []].append(serial)
+        if request.transaction != 0 {
+            if connections[request.client].transactions[request.transaction] == nil {
+                connections[request.client].handles.append(request.transaction)
+            }
+            connections[request.client].transactions[request.transaction, default: []].append(serial)
+        }
+        mix(UInt64(serial) << 8 | 1)
+    }
+
+    /// A frame has come out of the multiplexer; the serial of the request it answers, if that is known.
+    func emitted(_ answer: Answer, client: Int, _ context: Context) -> Int? {
+        let now = context.now
+        answers += 1
+        mix(answer.id << 16 | UInt64(answer.code.rawValue) << 8 | UInt64(answer.outcome.rawValue))
+        mix(now)
+        guard answer.id != 0 else {
+            connectionSaid(answer, client: client, now)
+            return nil
+        }
+        if connections[client].hasFailed {
+            violation(now, "client \(client): answer \(answer.id) after the last answer with id 0")
+        }
+        guard let serial = connections[client].open[answer.id]?.first else {
+            if !connections[client].isMutated {
+                violation(now, "client \(client): answer to id \(answer.id), which is not in flight")
+            }
+            return nil
+        }
+        if answer.isPart {
+            requests[serial - 1].parts += 1
+            if answer.serial != serial || answer.partNumber != requests[serial - 1].parts {
+                violation(now, "\(describe(serial)): a part is missing, doubled or another request's")
+            }
+            return serial
+        }
+        let rest = connections[client].open[answer.id]?.dropFirst() ?? []
+        connections[client].open[answer.id] = rest.isEmpty ? nil : Array(rest)
+        requests[serial - 1].finalAnswers += 1
+        requests[serial - 1].code = answer.code
+        requests[serial - 1].stage = answer.stage
+        requests[serial - 1].outcome = answer.outcome
+        requests[serial - 1].answeredAt = now
+        note(
+            now,
+            "answer \(describe(serial)): \(answer.code.name) \(answer.code == .ok ? "" : answer.outcome.name + " " + answer.stage.name + ": " + answer.message)"
+        )
+        judge(answer, serial, context)
+        cover(answer, requests[serial - 1])
+        return serial
+    }
+
+    private func connectionSaid(_ answer: Answer, client: Int, _ now: UInt64) {
+        if answer.code == .ok {
+            if answer.isNotice { coverage.saw(.notice) } else { violation(now, "client \(client): OK with id 0") }
+            return
+        }
+        note(now, "client \(client): last answer, id 0: \(answer.code.name) \(answer.message)")
+        if !connections[client].mayFail, !connections[client].isMutated {
+            violation(now, "client \(client) broke no rule, but its connection ended: \(answer.message)")
+        }
+        if connections[client].hasFailed { violation(now, "client \(client): two last answers with id 0") }
+        connections[client].hasFailed = true
+    }
+}

@@ -1,0 +1,59 @@
+import PrismCore
+import PrismWire
+
+/// What is known of one request, on both sides of the wire.
+struct RequestRecord {
+    /// What the client has a right to be answered, were nothing to fail.
+    enum Expectation: Equatable {
+        case valid
+        /// It must be refused with one of these codes, or with what the ending or a limit says.
+        case refused([StatusCode])
+    }
+
+    let serial: Int
+    let client: Int
+    var id: UInt64
+    let kind: OperationKind
+    var expectation = Expectation.valid
+    var isReadOnly = false
+    var backend = 0
+    /// The handle it was sent with; 0: none.
+    var transaction: UInt64 = 0
+    var savepoint = ""
+    var cancels: UInt64 = 0
+    var timeoutMicroseconds: UInt64 = 0
+    var deadlineNanoseconds: UInt64 = 0
+    var streamParts = 0
+    var bodyBytes = 0
+
+    /// When the server had read its last byte; nil: not yet.
+    var arrived: UInt64?
+    var phaseAtArrival = DrainState.serving
+    var finalAnswers = 0
+    var code = StatusCode.ok
+    var stage = Stage.unspecified
+    var outcome = Outcome.unspecified
+    var answeredAt: UInt64 = 0
+    var parts = 0
+
+    /// The backend's truth.
+    var isSubmitted = false
+    /// It had run and could become durable: from here on a cancel is too late.
+    var wasSealed = false
+    var commits = 0
+    var isCommitted: Bool { commits > 0 }
+
+    var mayWrite: Bool {
+        !isReadOnly && (kind.isKeyValueWrite || kind == .query || kind == .batch || kind == .commit)
+    }
+
+    /// When it must have been answered; nil before it has arrived.
+    func deadline(_ settings: MultiplexerSettings) -> UInt64? {
+        guard let arrived else { return nil }
+        var deadline = UInt64.max
+        if timeoutMicroseconds > 0 { deadline = arrived + timeoutMicroseconds * 1_000 }
+        if deadlineNanoseconds > 0 { deadline = min(deadline, deadlineNanoseconds) }
+        if deadline == .max { deadline = arrived + settings.defaultTimeoutNanoseconds }
+        return min(deadline, arrived + settings.maximumTimeoutNanoseconds)
+    }
+}

@@ -1,0 +1,35 @@
+/// Deliberate faults, one a run: each proves that the oracle can fail. None is drawn from a seed.
+public enum Sabotage: String, Sendable, CaseIterable {
+    /// A final answer never reaches the wire.
+    case dropAnswer
+    /// A final answer reaches the wire twice.
+    case answerTwice
+    /// The backend says NOT_EXECUTED of a write that it has made durable.
+    case denyExecuted
+    /// The backend answers OK before COMMIT, and COMMIT then fails.
+    case answerBeforeCommit
+    /// The backend claims to have stopped what it then commits.
+    case claimStopped
+    /// The backend says UNKNOWN of what never ran.
+    case unknownWithoutCause
+    /// The backend answers one request with another's result.
+    case crossAnswers
+    /// The backend commits a group's members again when they had been committed.
+    case executeTwice
+    /// The clock of the timers runs ahead.
+    case earlyDeadline
+    /// Timers are looked at too late.
+    case lateDeadline
+    /// A closed connection is never reported.
+    case leakConnection
+    /// The backend forgets to give a transaction up.
+    case leakTransaction
+    /// Bytes are lost between the multiplexer and the client.
+    case corruptOutput
+    /// The drain machine is not asked.
+    case stuckDrain
+    /// One client's protocol error ends another's connection.
+    case harmNeighbour
+    /// A stream sends without waiting for credit.
+    case ignoreCredit
+}

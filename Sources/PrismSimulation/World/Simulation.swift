@@ -1,0 +1,176 @@
+public import PrismCore
+import PrismWire
+
+/// One run: clients, sockets and databases on virtual time around the real `Multiplexer` and the real `DrainMachine`. A pure
+/// function of its seed. Not thread-safe; runs of different seeds share nothing and may go in parallel.
+public final class Simulation {
+    enum Event {
+        case client(Int)
+        case backend(Int, ModelBackend.Step)
+        case signal(DrainMachine.Event)
+    }
+
+    /// Rounds of the loop after which a run counts as never coming to rest.
+    static let ticksMax = 400_000
+
+    let seed: UInt64
+    let sabotage: Sabotage?
+    let scenario: Scenario
+    let ledger: Ledger
+    var random: SeededGenerator
+    var now = Scenario.start
+    var events = EventQueue<Event>()
+    var multiplexer: Multiplexer
+    var machine: DrainMachine
+    let backends: [ModelBackend]
+    let clients: [SimulatedClient]
+    let arena = Arena(limitBytes: 1 << 20, firstBlockBytes: 16 << 10)
+
+    // The server's loop, as `Shard` and `DrainCoordinator` keep it.
+    var backlog: [Int] = []
+    var isListening = true
+    /// Client by the multiplexer's connection index.
+    var clientAt: [Int] = []
+    var toFlush: [ConnectionReference] = []
+    var pendingSignals: [DrainMachine.Event] = []
+    var hasSabotaged = false
+    var stoppedAt: UInt64 = 0
+
+    init(seed: UInt64, sabotage: Sabotage?, trace: ((UInt64, String) -> Void)?) {
+        self.seed = seed
+        self.sabotage = sabotage
+        var random = SeededGenerator(seed: seed)
+        var drawing = random.fork()
+        let scenario = Scenario.draw(&drawing)
+        let ledger = Ledger(start: Scenario.start, trace: trace)
+        self.scenario = scenario
+        self.ledger = ledger
+        ledger.connections = Array(repeating: Ledger.ConnectionRecord(), count: scenario.clients.count)
+        multiplexer = Multiplexer(settings: scenario.settings)
+        machine = DrainMachine(settings: scenario.drain)
+        backends = scenario.backends.enumerated().map { number, behaviour in
+            ModelBackend(
+                number: number, behaviour: behaviour, ledger: ledger,
+                streamWindowBytes: scenario.settings.streamWindowBytes, random: random.fork(), sabotage: sabotage)
+        }
+        clients = scenario.clients.enumerated().map { number, profile in
+            SimulatedClient(number: number, profile: profile, random: random.fork())
+        }
+        self.random = random
+    }
+
+    /// Runs one seed to its end.
+    /// - Parameters:
+    ///   - sabotage: a deliberate fault that the oracle must find.
+    ///   - trace: gets each event with the virtual time since the start, nanoseconds.
+    public static func run(
+        seed: UInt64, sabotage: Sabotage? = nil, trace: ((UInt64, String) -> Void)? = nil
+    ) -> RunResult {
+        let simulation = Simulation(seed: seed, sabotage: sabotage, trace: trace)
+        simulation.run()
+        let ledger = simulation.ledger
+        return RunResult(
+            seed: seed, violations: ledger.violations, coverage: ledger.coverage, digest: ledger.digest,
+            requests: ledger.requests.count, answers: ledger.answers,
+            virtualNanoseconds: simulation.now - Scenario.start)
+    }
+
+    private func run() {
+        for client in clients { schedule(client, at: now + client.profile.startNanoseconds) }
+        for signal in scenario.signals { events.add(.signal(signal.event), at: now + signal.time) }
+        var ticks = 0
+        while machine.state < .stopped {
+            ticks += 1
+            guard ticks <= Self.ticksMax else {
+                ledger.violation(now, "the run does not come to rest")
+                break
+            }
+            let next = min(events.nextTime, serverWakesAt)
+            guard next != .max else {
+                ledger.violation(now, "nothing is left to happen, and the sidecar has not stopped")
+                break
+            }
+            now = max(now, next) + random.between(0, scenario.stallNanosecondsMax)
+            while let due = events.popDue(now) { happen(due.event, at: due.time) }
+            for backend in backends { backend.now = now }
+            tick()
+            collectSteps()
+        }
+        stop()
+        ledger.judgeEnd(now)
+    }
+
+    private var serverWakesAt: UInt64 {
+        let hasWork =
+            !pendingSignals.isEmpty || (isListening && !backlog.isEmpty) || !toFlush.isEmpty
+            || backends.contains { !$0.mailbox.isEmpty }
+            || clients.contains { client in
+                client.reference != nil
+                    && (client.socket.isReadable || client.socket.isWritable || client.socket.clientIsGone)
+            }
+        if hasWork { return now + 1_000 }
+        var timer = multiplexer.nextDeadline
+        if sabotage == .lateDeadline, timer != .max { timer += 300_000_000 }
+        if machine.state > .serving, sabotage != .stuckDrain { timer = min(timer, machine.nextDeadlineNanoseconds) }
+        return timer
+    }
+
+    private func happen(_ event: Event, at time: UInt64) {
+        switch event {
+        case .client(let number): step(clients[number], time)
+        case .backend(let number, let step):
+            backends[number].now = time
+            backends[number].carryOut(step)
+            collectSteps()
+        case .signal(let event): pendingSignals.append(event)
+        }
+    }
+
+    func collectSteps() {
+        for backend in backends where !backend.scheduled.isEmpty {
+            for (time, step) in backend.scheduled { events.add(.backend(backend.number, step), at: time) }
+            backend.scheduled.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// After the process has ended: nothing may be left.
+    private func stop() {
+        for client in clients {
+            guard let reference = client.reference else { continue }
+            // A client that does not read keeps its own requests from being taken up.
+            let unread = multiplexer.output(reference)?.count ?? 0
+            if unread > 0 { ledger.coverage.saw(.stoppedWithUnflushed) }
+            if unread >= scenario.settings.bufferedBytesPerConnectionMax {
+                ledger.connections[client.number].isLost = true
+            }
+            multiplexer.connectionLost(reference, now: now)
+            perform()
+        }
+        collectSteps()
+        var steps = 0
+        while let due = events.popDue(.max), steps < 10_000 {
+            steps += 1
+            guard case .backend(let number, let step) = due.event else { continue }
+            backends[number].now = max(now, due.time)
+            backends[number].carryOut(step)
+            collectSteps()
+        }
+        deliverCompletions()
+        perform()
+        var leaks: [String] = []
+        if multiplexer.clients > 0 { leaks.append("\(multiplexer.clients) connections") }
+        if multiplexer.inFlight > 0 { leaks.append("\(multiplexer.inFlight) requests in flight") }
+        if multiplexer.openTransactions > 0 { leaks.append("\(multiplexer.openTransactions) transactions") }
+        if multiplexer.bufferedBytes != 0 { leaks.append("\(multiplexer.bufferedBytes) buffered bytes") }
+        if multiplexer.nextDeadline != .max { leaks.append("a timer") }
+        for backend in backends where !backend.leaks.isEmpty {
+            leaks.append("backend \(backend.number): \(backend.leaks)")
+        }
+        if !leaks.isEmpty { ledger.violation(now, "left after the end: \(leaks.joined(separator: "; "))") }
+        if multiplexer.metrics.invariantViolations > 0 { ledger.violation(now, "an invariant was found broken") }
+        if multiplexer.metrics.unansweredAtClose > 0 {
+            ledger.violation(
+                now, "\(multiplexer.metrics.unansweredAtClose) requests unanswered when their connection closed")
+        }
+    }
+}
