@@ -102,7 +102,8 @@ final class ModelBackend {
     // MARK: what a multiplexer asks for
 
     func submit(_ work: WorkItem) {
-        let serial = Self.serial(of: work)
+        let known = Self.serial(of: work)
+        let serial = (1...max(ledger.requests.count, 1)).contains(known) && !ledger.requests.isEmpty ? known : 0
         if tickets[work.reference] != nil { ledger.violation(now, "a reference in use was submitted again") }
         tickets[work.reference] = Ticket(work: work, serial: serial)
         if serial > 0 { ledger.requests[serial - 1].isSubmitted = true }

@@ -111,7 +111,8 @@ struct RequestFactory {
         record.expectation = .refused([.notFound, .invalidArgument, .unimplemented])
     }
 
-    static func frame(_ record: RequestRecord) -> [UInt8] {
+    /// - Parameter isKnown: whether the backend can tell from it whose it is; not so of frames that will be mutated.
+    static func frame(_ record: RequestRecord, isKnown: Bool = true) -> [UInt8] {
         var writer = ProtobufWriter()
         writer.field(1, record.id)
         writer.field(2, record.timeoutMicroseconds)
@@ -120,7 +121,7 @@ struct RequestFactory {
         writer.field(5, record.transaction)
         let isMarked = record.isReadOnly && !record.kind.isKeyValueWrite
         writer.field(6, isMarked ? 1 : 0)
-        writer.field(8, String(record.serial))
+        if isKnown { writer.field(8, String(record.serial)) }
         if record.savepoint == "?" {
             writer.field(25) { $0.field(2, "w") }
             return writer.frame

@@ -123,7 +123,7 @@ extension Simulation {
         case .mutated:
             ledger.connections[client.number].isMutated = true
             let record = RequestFactory.make(client, ledger, now: time)
-            var frame = RequestFactory.frame(record)
+            var frame = RequestFactory.frame(record, isKnown: false)
             for _ in 0...client.random.below(4) {
                 frame[client.random.below(frame.count)] ^= UInt8(1 << client.random.below(8))
             }
