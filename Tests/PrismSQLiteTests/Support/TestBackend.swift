@@ -35,7 +35,7 @@ final class TestBackend: @unchecked Sendable {
         self.vfs = vfs
         var options = SQLiteBackend.Options()
         options.readers = setup.readers
-        options.readTransactionsMax = setup.readTransactionsMax
+        options.readerConnections = setup.readTransactionsMax
         options.queueRequestsMax = setup.queueRequestsMax
         options.groupRequestsMax = setup.groupRequestsMax
         options.streamWindowBytes = setup.streamWindowBytes
