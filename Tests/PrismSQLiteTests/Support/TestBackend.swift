@@ -10,7 +10,7 @@ import Testing
 final class TestBackend: @unchecked Sendable {
     struct Setup: Sendable {
         var readers = 1
-        var readTransactionsMax = 8
+        var readerConnections = 8
         var queueRequestsMax = 65_536
         var groupRequestsMax = 128
         var streamWindowBytes = 256 << 10
