@@ -130,7 +130,7 @@ extension ModelBackend {
         staged = []
         savepoints = []
         isTransactionLost = false
-        queue.opened(transaction)
+        queue.finished(transaction)
         succeed(reference)
     }
 
