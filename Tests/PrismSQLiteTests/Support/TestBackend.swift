@@ -35,7 +35,7 @@ final class TestBackend: @unchecked Sendable {
         self.vfs = vfs
         var options = SQLiteBackend.Options()
         options.readers = setup.readers
-        options.readerConnections = setup.readTransactionsMax
+        options.readerConnections = setup.readerConnections
         options.queueRequestsMax = setup.queueRequestsMax
         options.groupRequestsMax = setup.groupRequestsMax
         options.streamWindowBytes = setup.streamWindowBytes
