@@ -1,6 +1,7 @@
 """Starts the built binary on a directory of its own, and always ends it."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -19,9 +20,11 @@ STOP_SECONDS_MAX = 30.0
 
 
 class Server:
-    """A running `prism serve`. `config` is the text of a prism.yaml; `arguments` go behind those for socket and file."""
+    """A running `prism serve`. `config` is the text of a prism.yaml; `arguments` go behind those for socket and file;
+    `descriptors` is its hard limit of open files."""
 
-    def __init__(self, *arguments, config=None, sqlite=True, directory=None, environment=None, wait=True):
+    def __init__(self, *arguments, config=None, sqlite=True, directory=None, environment=None, wait=True,
+                 descriptors=None):
         self.binary = paths.binary()
         self._own_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="prism-e2e-")
@@ -38,9 +41,13 @@ class Server:
                 file.write(config)
             command += ["--config", path]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PRISM_")}
+        if os.environ.get("PRISM_TEST_REACTORS"):  # runs everything with another number of reactors
+            clean["PRISM_RUNTIME_REACTORS"] = os.environ["PRISM_TEST_REACTORS"]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command + list(arguments), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            cwd=self.directory, env={**clean, **(environment or {})})
+                                            cwd=self.directory, env={**clean, **(environment or {})},
+                                            preexec_fn=descriptors and (lambda: resource.setrlimit(
+                                                resource.RLIMIT_NOFILE, (min(descriptors, 64), descriptors))))
         if wait:
             try:
                 self.wait_until_ready()

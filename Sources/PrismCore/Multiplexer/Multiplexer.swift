@@ -95,6 +95,9 @@ public struct Multiplexer: ~Copyable {
         return reference
     }
 
+    /// A client was turned away before it became a connection here.
+    public mutating func countRefusedConnection() { metrics.connectionsRefused += 1 }
+
     /// The connection is gone, in both directions: its requests are cancelled, its transactions rolled back.
     public mutating func connectionLost(_ reference: ConnectionReference, now: UInt64) {
         guard let index = live(reference) else { return }

@@ -2,7 +2,8 @@ internal import PrismConfiguration
 internal import PrismCore
 
 extension MultiplexerSettings {
-    /// What the configuration means for each of `reactors` multiplexers: limits of the process are divided.
+    /// What the configuration means for each of `reactors` multiplexers: limits of the process are divided, but for that of
+    /// connections, which a `ConnectionBudget` holds for all of them.
     init(_ configuration: Configuration, backends: [BackendDescription], reactors: Int, version: String) {
         self.init()
         let limits = configuration.limits
@@ -14,7 +15,7 @@ extension MultiplexerSettings {
         wire.valueBytesMax = limits.valueBytes
         wire.sqlBytesMax = limits.sqlBytes
         wire.parametersMax = limits.parameters
-        connectionsMax = max(1, limits.connections / reactors)
+        connectionsMax = limits.connections
         inFlightPerConnectionMax = limits.inFlightPerConnection
         inFlightMax = max(1, limits.inFlight / reactors)
         bufferedBytesPerConnectionMax = limits.bufferedBytesPerConnection

@@ -48,11 +48,11 @@ public enum Server {
         SignalSource.ignoreBrokenPipes()
         do {
             let signals = try SignalSource([SIGTERM, SIGINT])
-            _ = try raiseDescriptorLimit()
+            let connections = allowedConnections(try raiseDescriptorLimit(), configuration, log)
             try ServingSocket.checkNotServed(socketPath)
             return try serve(
-                configuration, Paths(data: socketPath, admin: adminSocketPath, sqlite: sqlitePathDefault), signals, log,
-                extras, onServing)
+                configuration, Paths(data: socketPath, admin: adminSocketPath, sqlite: sqlitePathDefault), connections,
+                signals, log, extras, onServing)
         } catch ServingSocketError.servedByAnother(let path) {
             log.error(
                 "socket_served",
@@ -73,6 +73,36 @@ public enum Server {
         }
     }
 
+    /// Sockets, logs, the admin listener and libraries; and each SQLite connection has its file, the log and the index of it.
+    private static let descriptorsReserved = 128
+    private static let descriptorsPerSQLiteConnection = 3
+
+    /// How many clients leave enough descriptors for everything else: a database that cannot open a file would harm all.
+    private static func allowedConnections(
+        _ limit: DescriptorLimit, _ configuration: Configuration, _ log: Log
+    ) -> Int {
+        let reserved = configuration.backends.reduce(descriptorsReserved) { sum, backend in
+            guard case .sqlite(let sqlite) = backend.engine else { return sum }
+            return sum + (sqlite.readerConnections + 1) * descriptorsPerSQLiteConnection
+        }
+        let wanted = configuration.limits.connections
+        let allowed = max(1, min(wanted, Int(clamping: limit.after) - reserved))
+        if allowed < wanted {
+            log.warning(
+                "descriptors",
+                [
+                    ("hard_limit", .integer(Int(clamping: limit.after))), ("connections", .integer(allowed)),
+                    (
+                        "message",
+                        .string(
+                            "limits.connections is \(wanted), but the hard limit of open files leaves \(allowed); raise "
+                                + "it (ulimit -Hn, LimitNOFILE), or lower limits.connections")
+                    ),
+                ])
+        }
+        return allowed
+    }
+
     private struct Paths {
         var data: String
         var admin: String
@@ -80,15 +110,16 @@ public enum Server {
     }
 
     private static func serve(
-        _ configuration: Configuration, _ paths: Paths, _ signals: SignalSource, _ log: Log, _ extras: Extras,
-        _ onServing: () -> Void
+        _ configuration: Configuration, _ paths: Paths, _ connections: Int, _ signals: SignalSource, _ log: Log,
+        _ extras: Extras, _ onServing: () -> Void
     ) throws -> Int32 {
         let descriptions = try configuration.backends.map { try description(of: $0, configuration) }
         let count = reactorCount(configuration)
         let settings = MultiplexerSettings(
             configuration, backends: descriptions, reactors: count, version: extras.version)
+        let budget = ConnectionBudget(maximum: connections, reactors: count)
         let shards = try (0..<count).map {
-            try Shard(number: $0, settings: settings, log: log)
+            try Shard(number: $0, settings: settings, connectionBudget: budget, log: log)
         }
         let sinks = shards.map(\.completions)
         let backends = try configuration.backends.map {
@@ -103,10 +134,9 @@ public enum Server {
             path: paths.admin, mode: configuration.admin.mode, group: try groupID(configuration.admin.group),
             backlog: 64)
         defer { adminSocket.removeFile() }
-        for shard in shards {
-            shard.backends = backends
-            shard.listener = socket.descriptor
-        }
+        for shard in shards { shard.backends = backends }
+        shards[0].listener = socket.descriptor
+        shards[0].everyone = shards
         let machine = DrainMachine(settings: DrainMachine.Settings(configuration.drain))
         var base = StatusSnapshot(version: extras.version, backends: [])
         base.metrics = Metrics(backends: backends.count)
@@ -126,7 +156,7 @@ public enum Server {
             shard.activityChanged = { reactor.wakeUp() }
         }
         let stopAdmin = try extras.startAdmin(adminSocket.descriptor, control)
-        for shard in shards { try shard.startListening() }
+        try first.startListening()
         control.markStarted()
         log.info(
             "serving",

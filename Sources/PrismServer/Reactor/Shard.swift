@@ -12,13 +12,13 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     static let acceptPauseNanoseconds: UInt64 = 100_000_000
     static let listenerToken: UInt64 = 1
     static let signalToken: UInt64 = 2
-    /// EPOLLEXCLUSIVE: one waiting reactor wakes for a new client, not all of them.
-    static let exclusive = Interest(rawValue: 1 << 28)
 
     let number: Int
     let reactor: Reactor
     let completions: CompletionMailbox
     let commands = Mailbox<ShardCommand>(maximumMessages: 1_024)
+    /// Clients that the first shard has accepted for this one; apart from the commands, which they must not crowd out.
+    private let arrivals = Mailbox<CInt>(maximumMessages: 1_024)
     let activity = ShardActivity()
     private let log: Log
 
@@ -26,10 +26,17 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     /// Only on the first shard.
     var coordinator: DrainCoordinator?
     private var multiplexer: Multiplexer
-    /// Set before `startListening`.
+    private let connectionBudget: ConnectionBudget
+    /// On the first shard, set before `startListening`. It accepts for all: with one listener in several epolls the kernel
+    /// gives nearly every client to the reactor that was idle last.
     var listener: CInt = -1
+    /// On the first shard: all of them, itself included.
+    var everyone: [Shard] = []
     private var isListening = false
+    private var isCancelling = false
     private var acceptPausedUntil: UInt64?
+    /// Said once, until a client is accepted again.
+    private var isAcceptExhausted = false
 
     private struct Channel {
         var descriptor: CInt = -1
@@ -43,8 +50,11 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     private var actions: [MultiplexerAction] = []
     private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Shard.readBytes, alignment: 16)
 
-    init(number: Int, settings: MultiplexerSettings, log: Log) throws(SystemCallError) {
+    init(
+        number: Int, settings: MultiplexerSettings, connectionBudget: ConnectionBudget, log: Log
+    ) throws(SystemCallError) {
         self.number = number
+        self.connectionBudget = connectionBudget
         self.log = log
         reactor = try Reactor()
         completions = CompletionMailbox(reactor: reactor, bytesMax: max(settings.bufferedBytesMax, 64 << 20))
@@ -54,12 +64,22 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     deinit { readBuffer.deallocate() }
 
     func startListening() throws(SystemCallError) {
-        try reactor.add(listener, interest: [.readable, Self.exclusive], token: Self.listenerToken)
+        try reactor.add(listener, interest: .readable, token: Self.listenerToken)
         isListening = true
     }
 
     func post(_ command: ShardCommand) {
         if commands.append(command) == .becameNonEmpty { reactor.wakeUp() }
+    }
+
+    /// Another shard's thread brings a client. False: too many are waiting.
+    private func adopt(_ descriptor: CInt) -> Bool {
+        switch arrivals.append(descriptor) {
+        case .becameNonEmpty: reactor.wakeUp()
+        case .alreadyNonEmpty: break
+        case .full: return false
+        }
+        return true
     }
 
     // MARK: ReactorHandler
@@ -71,6 +91,8 @@ final class Shard: ReactorHandler, @unchecked Sendable {
             multiplexer.completed(completion, body: body, now: now)
             perform(now)
         }
+        // Before a state that was announced after them.
+        arrivals.drain { admit($0, now) }
         commands.drain { command in
             switch command {
             case .enter(let state, let reason, let left): enter(state, reason, left, now)
@@ -129,7 +151,8 @@ final class Shard: ReactorHandler, @unchecked Sendable {
 
     func enter(_ state: DrainState, _ reason: String, _ budgetLeftNanoseconds: UInt64, _ now: UInt64) {
         if state == .cancelling {
-            // Who has connected by now is still told.
+            // Who has connected by now is still told, here: the others may be further.
+            isCancelling = true
             while isListening, acceptOne(now) {}
             stopListening()
         }
@@ -147,6 +170,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
             reactor.remove(channels[index].descriptor)
             UnixSocket.close(channels[index].descriptor)
             channels[index].descriptor = -1
+            connectionBudget.giveBack(number)
         }
     }
 
@@ -168,11 +192,28 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     private func acceptOne(_ now: UInt64) -> Bool {
         switch UnixSocket.accept(listener) {
         case .accepted(let descriptor):
-            admit(descriptor, now)
+            if isAcceptExhausted {
+                isAcceptExhausted = false
+                log.info("accept_resumed")
+            }
+            place(descriptor, now)
             return true
         case .wouldBlock: return false
         case .exhausted(let error):
-            log.warning("accept_paused", [("reason", .string("\(error)"))])
+            if !isAcceptExhausted {
+                isAcceptExhausted = true
+                log.warning(
+                    "accept_paused",
+                    [
+                        ("reason", .string("\(error)")), ("clients", .integer(multiplexer.clients)),
+                        (
+                            "message",
+                            .string(
+                                "new clients wait in the backlog; raise the hard limit of open files (ulimit -Hn, "
+                                    + "LimitNOFILE), or lower limits.connections")
+                        ),
+                    ])
+            }
             stopListening()
             acceptPausedUntil = now + Self.acceptPauseNanoseconds
             return false
@@ -184,14 +225,25 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         }
     }
 
+    /// Gives a client to the reactor with the fewest.
+    private func place(_ descriptor: CInt, _ now: UInt64) {
+        guard let chosen = connectionBudget.take() else {
+            multiplexer.countRefusedConnection()
+            return refuse(descriptor)
+        }
+        if chosen != number, !isCancelling, everyone[chosen].adopt(descriptor) { return }
+        if chosen != number { connectionBudget.move(from: chosen, to: number) }
+        admit(descriptor, now)
+    }
+
     private func admit(_ descriptor: CInt, _ now: UInt64) {
         guard let peer = try? UnixSocket.peerCredentials(descriptor),
             let reference = multiplexer.connectionOpened(
                 peer: PrismCore.PeerCredentials(
                     pid: peer.processIdentifier, uid: peer.userIdentifier, gid: peer.groupIdentifier), now: now)
         else {
-            refuse(descriptor)
-            return
+            connectionBudget.giveBack(number)
+            return refuse(descriptor)
         }
         let index = Int(reference.index)
         while channels.count <= index { channels.append(Channel()) }
@@ -210,7 +262,9 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         var body = ByteQueue()
         var frame = ByteQueue()
         let failure = Failure(
-            .resourceExhausted, at: .admission, "limits.connections is reached; reuse connections, or raise it",
+            .resourceExhausted, at: .admission,
+            "\(connectionBudget.maximum) clients are connected, and no more are allowed; reuse connections, or raise "
+                + "limits.connections and the hard limit of open files",
             isRetryable: true, retryAfterMicroseconds: 1_000_000)
         ResponseBody.append(failure, to: &body)
         ResponseFrame.appendFinal(id: 0, body: body.bytes, cost: Cost(), to: &frame)
@@ -339,6 +393,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
             channels[Int(reference.index)].descriptor = -1
             reactor.remove(channel.descriptor)
             UnixSocket.close(channel.descriptor)
+            connectionBudget.giveBack(number)
         case .log(let entry): write(entry)
         }
     }
