@@ -213,7 +213,7 @@ class DescriptorTests(StartTestCase):
         (last,) = refused.rest()
         self.assertEqual((last.id, code(last)), (0, "RESOURCE_EXHAUSTED"))
         self.assertIn("hard limit of open files", last.failure.message)
-        for client in clients[:20]:
+        for client in clients[:10]:
             client.send(Request(id=2, begin=messages.Begin(), read_only=True))
             self.assertEqual(code(client.final(2)[0]), "OK", "a database connection of its own")
         clients[30].send(put(2, b"k", b"v"))
