@@ -11,16 +11,15 @@ extension Multiplexer {
         if completion.kind == .part { return streamed(slot, body) }
         let transaction = Int(requests[slot].transaction)
         let kind = requests[slot].kind
+        let answered: StatusCode
         if kind == .begin, completion.code == .ok {
             scratch.removeAll(keepingUpTo: 1 << 16)
             appendBeginResult(transaction)
-            finish(slot, completion, body: scratch.bytes, now)
+            answered = finish(slot, completion, body: scratch.bytes, now)
         } else {
-            finish(slot, completion, body: body, now)
+            answered = finish(slot, completion, body: body, now)
         }
-        if transaction >= 0 {
-            transactionAdvanced(transaction, kind, completion.code, completion.transactionEffect, now)
-        }
+        if transaction >= 0 { transactionAdvanced(transaction, kind, answered, completion.transactionEffect, now) }
     }
 
     private mutating func streamed(_ slot: Int, _ body: UnsafeRawBufferPointer) {
@@ -34,19 +33,23 @@ extension Multiplexer {
         requestFlush(index)
     }
 
-    /// The final answer of a request in flight; frees its slot.
+    /// The final answer of a request in flight; frees its slot. Returns the code that the client is told.
+    @discardableResult
     mutating func finish(
         _ slot: Int, _ completion: Completion, body: UnsafeRawBufferPointer, _ now: UInt64
-    ) {
+    ) -> StatusCode {
         let index = Int(requests[slot].connection)
         let room = settings.bufferedBytesPerConnectionMax * MultiplexerSettings.outputOverrunFactor
-        if body.count > 4_096, connections[index].output.count + body.count > room {
+        // A failure's body has a limit of its own, and says what a replacement could not: whether it executed.
+        if completion.code == .ok, body.count > 4_096, connections[index].output.count + body.count > room {
+            // In a transaction this answer poisons the handle, so that nothing of the request can be committed.
+            let holds = requests[slot].mayWrite && requests[slot].transaction < 0
             let failure = Failure(
-                .resourceExhausted, at: .stream, outcome: requests[slot].mayWrite ? .executed : .notExecuted,
+                .resourceExhausted, at: .stream, outcome: holds ? .executed : .notExecuted,
                 "the connection's buffer is full of answers that the client has not read; read them, or ask for less at a time",
-                isRetryable: !requests[slot].mayWrite,
-                retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds)
-            return finish(slot, failure, now)
+                isRetryable: !holds, retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds)
+            finish(slot, failure, now)
+            return failure.code
         }
         let total = now - min(now, requests[slot].arrived)
         let queue = completion.startedNanoseconds - min(completion.startedNanoseconds, requests[slot].arrived)
@@ -77,6 +80,7 @@ extension Multiplexer {
                         queueNanoseconds: queue)))
         }
         free(slot)
+        return completion.code
     }
 
     /// The final answer of a request in flight that failed here, not in the backend.
