@@ -169,20 +169,21 @@ extension Multiplexer {
         return position
     }
 
-    /// Answers a request that is not carried out. On a transaction with requests before it, it waits for its turn, so that
-    /// it fails in the order sent and poisons what comes after it, not what came before.
+    /// Answers a request that is not carried out. On a transaction with requests before it, it waits for its turn, at most
+    /// until its deadline: it fails in the order sent.
     private mutating func refuse(
         _ index: Int, _ request: RequestMessage, _ transaction: Int?, _ failure: Failure,
         _ frame: UnsafeRawBufferPointer, _ now: UInt64
     ) {
         let kind = request.kind
-        if let transaction, !requests.isFull,
+        let arrived = connections[index].lastReadNanoseconds
+        let deadline = deadline(of: request, arrived: arrived)
+        if let transaction, !requests.isFull, deadline > now,
             transactions[transaction].executing >= 0 || transactions[transaction].firstWaiting >= 0
         {
             var slot = RequestSlot(
                 id: request.id, kind: kind ?? .query, backend: transactions[transaction].backend, isReadOnly: true,
-                connection: Int32(index), arrived: connections[index].lastReadNanoseconds,
-                deadline: saturatingSum(now, settings.maximumTimeoutNanoseconds), frameBytes: 0, state: .waiting)
+                connection: Int32(index), arrived: arrived, deadline: deadline, frameBytes: 0, state: .waiting)
             slot.transaction = Int32(transaction)
             let position = enter(slot, of: index)
             requests[position].refusal = failure

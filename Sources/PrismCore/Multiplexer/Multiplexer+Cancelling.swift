@@ -30,9 +30,10 @@ extension Multiplexer {
         case .waiting:
             metrics.cancelled[reason, default: 0] += 1
             let transaction = Int(requests[slot].transaction)
+            let next = requests[slot].nextInTransaction
             dequeue(slot, from: transaction)
-            finish(slot, failure(reason, at: .queue, .notExecuted), now)
-            poison(transaction, now)
+            finish(slot, requests[slot].refusal ?? failure(reason, at: .queue, .notExecuted), now)
+            poison(transaction, behind: next, now)
         case .submitted:
             requests[slot].cancelReason = reason
             actions.append(.cancel(backend: Int(requests[slot].backend), requestReference(slot)))

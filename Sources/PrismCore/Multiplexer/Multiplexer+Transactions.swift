@@ -29,6 +29,8 @@ extension Multiplexer {
 
     mutating func enqueue(_ slot: Int, in transaction: Int, _ now: UInt64) {
         let last = transactions[transaction].lastWaiting
+        requests[slot].followsFailure = transactions[transaction].followsFailure
+        transactions[transaction].followsFailure = false
         if last >= 0 {
             requests[Int(last)].nextInTransaction = Int32(slot)
         } else {
@@ -60,7 +62,12 @@ extension Multiplexer {
     private mutating func pump(_ transaction: Int, _ now: UInt64) {
         while transactions[transaction].executing < 0 {
             let slot = Int(transactions[transaction].firstWaiting)
-            guard slot >= 0 else { return armIdleTimer(transaction, now) }
+            guard slot >= 0 else {
+                if transactions[transaction].followsFailure { markPoisoned(transaction) }
+                transactions[transaction].followsFailure = false
+                return armIdleTimer(transaction, now)
+            }
+            if requests[slot].followsFailure { markPoisoned(transaction) }
             dequeue(slot, from: transaction)
             let kind = requests[slot].kind
             if let refusal = requests[slot].refusal {
@@ -142,9 +149,15 @@ extension Multiplexer {
         pump(transaction, now)
     }
 
-    /// A request of it was refused or cancelled while it waited.
-    mutating func poison(_ transaction: Int, _ now: UInt64) {
-        markPoisoned(transaction)
+    /// A request of it is answered with a failure before its turn. It poisons what was sent behind it; what was sent before
+    /// goes on, and a RollbackTo among that does not revive what it could not know of.
+    /// - Parameter next: the waiting request sent behind it; -1: none.
+    mutating func poison(_ transaction: Int, behind next: Int32 = -1, _ now: UInt64) {
+        if next >= 0 {
+            requests[Int(next)].followsFailure = true
+        } else {
+            transactions[transaction].followsFailure = true
+        }
         pump(transaction, now)
     }
 

@@ -32,6 +32,8 @@ struct RequestSlot {
     var nextInConnection: Int32 = -1
     var previousInConnection: Int32 = -1
     var nextInTransaction: Int32 = -1
+    /// While it waits: a request sent just before it has failed out of its turn, and poisons the transaction in its turn.
+    var followsFailure = false
     /// While it waits: what will be submitted …
     var work: WorkItem?
     /// … or, instead, why it is refused when its turn comes.

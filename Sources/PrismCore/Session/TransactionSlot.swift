@@ -23,6 +23,8 @@ struct TransactionSlot {
     var executing: Int32 = -1
     var firstWaiting: Int32 = -1
     var lastWaiting: Int32 = -1
+    /// A request that was sent behind all that are executing or waiting has failed.
+    var followsFailure = false
     var idleTimer: Int32 = -1
     var totalTimer: Int32 = -1
     var nextInConnection: Int32 = -1
