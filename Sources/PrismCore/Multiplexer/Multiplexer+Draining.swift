@@ -41,7 +41,8 @@ extension Multiplexer {
         for transaction in 0..<transactions.endIndex where transactions.isLive(transaction) { abort(transaction, now) }
     }
 
-    /// The budget is over: whatever a hung backend still holds is answered UNKNOWN.
+    /// The budget is over: whatever a hung backend still holds is answered UNKNOWN, and what was read but waited behind it
+    /// for room is refused.
     private mutating func finishEverything(_ now: UInt64) {
         for slot in 0..<requests.endIndex where requests.isLive(slot) {
             if requests[slot].state == .waiting {
@@ -50,6 +51,7 @@ extension Multiplexer {
                 finishUnknown(slot, .drain, now)
             }
         }
+        settle(now: now)
     }
 
     /// The clients as `/status` lists them, the busiest first.

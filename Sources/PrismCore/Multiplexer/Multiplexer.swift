@@ -59,8 +59,19 @@ public struct Multiplexer: ~Copyable {
 
     public var activity: DrainMachine.Activity {
         DrainMachine.Activity(
-            clients: connections.count, inFlight: requests.count, transactions: transactions.count,
+            clients: connections.count, inFlight: requests.count,
+            transactions: phase == .draining ? transactionsHeldByBackends : transactions.count,
             unflushed: phase == .cancelling ? unflushedConnections : 0)
+    }
+
+    /// Without those that ran out of their limits or were lost: rolled back already, they only wait for a Rollback that need
+    /// not come.
+    private var transactionsHeldByBackends: Int {
+        var count = 0
+        for index in 0..<transactions.endIndex where transactions.isLive(index) {
+            if !transactions[index].hasEndedInBackend { count += 1 }
+        }
+        return count
     }
 
     private var unflushedConnections: Int {

@@ -247,6 +247,7 @@ final class ModelBackend {
         let completion = Completion(
             reference: ticket.work.reference, kind: .final, code: code, stage: stage, transactionEffect: effect,
             startedNanoseconds: ticket.started, backendNanoseconds: ticket.started == 0 ? 0 : now - ticket.started)
+        if ticket.serial > 0 { ledger.requests[ticket.serial - 1].wasAnsweredByBackend = true }
         mailbox.append((completion, body))
     }
 

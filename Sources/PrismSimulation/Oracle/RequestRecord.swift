@@ -40,6 +40,8 @@ struct RequestRecord {
     var isSubmitted = false
     /// It had run and could become durable: from here on a cancel is too late.
     var wasSealed = false
+    /// Its final completion has left the backend.
+    var wasAnsweredByBackend = false
     var commits = 0
     var isCommitted: Bool { commits > 0 }
 

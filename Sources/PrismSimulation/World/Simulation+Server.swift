@@ -13,6 +13,7 @@ extension Simulation {
             ledger.note(now, "signal \(signal)")
             if machine.handle(signal, now: now) { announce() }
         }
+        guard machine.state < .stopped else { return }
         if isListening { acceptAll() }
         let first = random.below(clients.count)
         for offset in clients.indices { serve(clients[(first + offset) % clients.count]) }
@@ -260,7 +261,9 @@ extension Simulation {
         let connection = ledger.connections[client.number]
         ledger.connections[client.number].isClosed = true
         ledger.note(now, "client \(client.number) is closed")
-        let mayClose = connection.isLost || connection.hasFailed || connection.isMutated || client.socket.hasSeenEnd
+        let mayClose =
+            machine.state == .stopped || connection.isLost || connection.hasFailed || connection.isMutated
+            || client.socket.hasSeenEnd
         if !mayClose {
             ledger.violation(now, "client \(client.number) did nothing wrong, and its connection was closed")
         }

@@ -99,4 +99,36 @@ import Testing
         session.enter(.lameDuck)
         #expect(session.multiplexer.phase == .draining)
     }
+
+    @Test("what was read and waited for room behind a hung request is refused at the end, not left without an answer")
+    func pausedAtTheEnd() {
+        let session = Session(Session.settings { $0.inFlightPerConnectionMax = 1 })
+        let client = session.connect()
+        session.send(client, .put(1), .put(2), .ping(3))
+        session.cancelOutcome = .tooLate
+        session.enter(.draining)
+        session.enter(.cancelling)
+        #expect(session.read(client).isEmpty)
+        session.multiplexer.enter(.stopped, reason: "test", budgetLeftNanoseconds: 0, now: session.now)
+        // The shell writes what there is and closes; it does not settle again.
+        let output = session.multiplexer.output(client).flatMap { Answer.all($0) } ?? []
+        #expect(
+            output.map(\.description) == [
+                "1 UNAVAILABLE execute UNKNOWN", "2 UNAVAILABLE admission NOT_EXECUTED",
+                "3 UNAVAILABLE admission NOT_EXECUTED",
+            ])
+    }
+
+    @Test("a transaction that ran out of its limits is not open: draining does not wait for its Rollback")
+    func abortedTransactionIsNotOpen() {
+        let session = Session()
+        let client = session.connect()
+        let handle = session.begin(client)
+        session.enter(.draining)
+        #expect(session.multiplexer.activity.transactions == 1)
+        session.advance(microseconds: 1_000_000)
+        #expect(session.multiplexer.activity.transactions == 0)
+        session.send(client, .rollback(1).in(handle))
+        #expect(session.read(client) == ["1 OK"])
+    }
 }
