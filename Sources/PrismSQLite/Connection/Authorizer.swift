@@ -30,11 +30,11 @@ struct Authorizer {
     static func install(on handle: OpaquePointer, state: UnsafeMutablePointer<Authorizer>) -> Int32 {
         sqlite3_set_authorizer(
             handle,
-            { data, action, first, second, _, trigger in
+            { data, action, first, second, database, trigger in
                 guard let data else { return SQLITE_DENY }
                 let state = data.assumingMemoryBound(to: Authorizer.self)
                 if state.pointee.mode == .trusted { return SQLITE_OK }
-                if let refusal = state.pointee.judge(action, first, second, trigger) {
+                if let refusal = state.pointee.judge(action, first, second, database, trigger) {
                     state.pointee.refusal = refusal
                     return SQLITE_DENY
                 }
@@ -44,7 +44,7 @@ struct Authorizer {
 
     private mutating func judge(
         _ action: Int32, _ first: UnsafePointer<CChar>?, _ second: UnsafePointer<CChar>?,
-        _ trigger: UnsafePointer<CChar>?
+        _ database: UnsafePointer<CChar>?, _ trigger: UnsafePointer<CChar>?
     ) -> Refusal? {
         switch action {
         case SQLITE_TRANSACTION: return .transactionControl
@@ -61,6 +61,8 @@ struct Authorizer {
             if firstWrite == 0, trigger == nil { firstWrite = action }
             return nil
         case SQLITE_CREATE_TABLE, SQLITE_CREATE_VIEW, SQLITE_CREATE_VTABLE, SQLITE_ALTER_TABLE:
+            // `CREATE TABLE temp.t` counts as no temporary table here.
+            if Self.matches(database, "temp") { return .temporary }
             definesSchema = true
             return Self.isOwn(first) || Self.isOwn(second) ? .ownTable : nil
         case SQLITE_CREATE_INDEX, SQLITE_CREATE_TRIGGER, SQLITE_DROP_TABLE, SQLITE_DROP_INDEX, SQLITE_DROP_TRIGGER,
@@ -86,10 +88,11 @@ struct Authorizer {
         }
     }
 
-    /// Prism's own tables, and the one through which any page can be read.
+    /// Prism's own tables, and those through which any page and every client's statements can be read.
     private static func isOwn(_ name: UnsafePointer<CChar>?) -> Bool {
         guard let name else { return false }
         return sqlite3_strnicmp(name, ownPrefix, Int32(ownPrefix.utf8.count)) == 0 || matches(name, "sqlite_dbpage")
+            || matches(name, "sqlite_stmt")
     }
 
     private static func matches(_ name: UnsafePointer<CChar>?, _ expected: String) -> Bool {
@@ -122,7 +125,7 @@ extension Authorizer.Refusal {
         case .ownTable:
             Failure(
                 .permissionDenied, at: .execute,
-                "names that begin with prism_ belong to Prism: use the key-value operations, and other names for your own tables",
+                "names that begin with prism_, sqlite_dbpage and sqlite_stmt belong to Prism: use the key-value operations, and other names for your own tables",
                 sqliteCode: SQLITE_AUTH)
         case .loadExtension:
             Failure(.permissionDenied, at: .execute, "extensions cannot be loaded", sqliteCode: SQLITE_AUTH)
