@@ -15,8 +15,6 @@ import Testing
         var count: UInt64? = 1
         var code: Int32?
         var tornBytes = 0
-        /// Not judged in full: CommitFaultTests.laterWritesSurviveAPowerCut says why.
-        var mayLoseLaterWrites: Bool { count == nil && kinds.contains(.sync) }
         var testDescription: String { name }
     }
 
@@ -84,9 +82,7 @@ import Testing
             for (cut, survivors) in cuts {
                 let image = try TemporaryDirectory()
                 #expect(vfs.makeCrashImage(at: position, survivors, in: image))
-                let isLost = fault.mayLoseLaterWrites && cut != "killed"
-                try scenario.judge(
-                    image, "\(cut) \(moment) recovery", hasRecovered: moment == "after" && !isLost)
+                try scenario.judge(image, "\(cut) \(moment) recovery", hasRecovered: moment == "after")
             }
         }
         return (calls, scenario.problems)

@@ -18,6 +18,8 @@ final class WriterThread {
     var groupBeganNanoseconds: UInt64 = 0
     private var group: GroupCommit<WorkTicket>
     private var openFailure: Failure?
+    /// Replaced, but closed only when the next connection is open: see `reopen`.
+    private var replaced: Connection?
     private var reopenNanoseconds: UInt64 = 0
     private var sweepNanoseconds: UInt64 = 0
 
@@ -60,6 +62,7 @@ final class WriterThread {
             if MonotonicClock.now() >= sweepNanoseconds, executor?.connection.isAutocommit != false { sweep() }
         }
         for ticket in group.dropCarried() { fail(ticket) }
+        replaced?.close()
         executor?.connection.close()
     }
 
@@ -209,6 +212,8 @@ final class WriterThread {
             let connection = try Connection(role: .writer, settings: writer.settings)
             try Schema.apply(on: connection)
             executor = Executor(connection: connection, versions: versions)
+            replaced?.close()
+            replaced = nil
             openFailure = nil
         } catch {
             openFailure = error
@@ -219,10 +224,20 @@ final class WriterThread {
     }
 
     /// The connection's state is in doubt: the next request opens a new one.
+    ///
+    /// After a failed fsync the kernel has dropped what it could not write and still shows it to whoever reads. As long as one
+    /// connection is open, SQLite knows where the log's last good commit is and writes over that; the first to open the file
+    /// again would recover the log from what it is shown, and write behind frames that the disk does not have.
     func reopen() {
-        executor?.connection.close()
+        guard let connection = executor?.connection else { return }
         executor = nil
         reopenNanoseconds = 0
+        // It must not keep the write lock from its successor.
+        if replaced == nil, (try? connection.rollback()) != nil, connection.isAutocommit {
+            replaced = connection
+        } else {
+            connection.close()
+        }
     }
 
     /// The file is not open.
