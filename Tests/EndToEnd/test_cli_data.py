@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -217,6 +218,26 @@ class PingAndWaitTests(StartTestCase):
             self.assertIn("prism serve", done.stderr)
             error = cli.run_json(*arguments, code=1, PRISM_SOCKET=path)["error"]
             self.assertEqual((error["code"], error["outcome"]), ("UNAVAILABLE", "NOT_EXECUTED"))
+
+    def test_what_waiting_cannot_mend_ends_a_wait_at_once(self):
+        directory = self.directory()
+        long = os.path.join(directory, "x" * 110)
+        for arguments in (["ping"], ["wait", "--timeout", "1h"], ["kv", "get", "k"]):
+            self.assertIn("holds 107", cli.run(*arguments, code=2, PRISM_SOCKET=long).stderr)
+        if os.getuid() != 0:
+            self.skipTest("only root can become somebody else")
+        server = self.start(directory=directory)
+        os.chmod(directory, 0o755)
+        binary = os.path.join(directory, "prism")  # where anybody can reach it
+        shutil.copy(paths.binary(), binary)
+        for arguments in (["ping"], ["wait", "--timeout", "1h"]):
+            done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", binary, *arguments,
+                                   "--json"], env=cli.environment(PRISM_SOCKET=server.socket_path), capture_output=True,
+                                  text=True, timeout=30)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            error = json.loads(done.stderr)["error"]
+            self.assertEqual((error["code"], error["retryable"]), ("PERMISSION_DENIED", False))
+            self.assertIn("socket.group", error["hint"])
 
     def test_wait_returns_when_the_sidecar_answers(self):
         directory = self.directory()

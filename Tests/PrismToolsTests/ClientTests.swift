@@ -148,8 +148,8 @@ import Testing
         #expect {
             _ = try Client(path: path, timeoutMilliseconds: 1)
         } throws: { error in
-            guard case ToolError.failed(let failure) = error else { return false }
-            return failure.message.contains("107") && failure.outcome == .notExecuted
+            guard case ToolError.usage(let message, let remedy) = error else { return false }
+            return message.contains("107") && !remedy.isEmpty
         }
     }
 }

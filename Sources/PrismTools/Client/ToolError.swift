@@ -1,3 +1,4 @@
+internal import Glibc
 public import PrismWire
 
 /// Why a command ends without success.
@@ -16,10 +17,16 @@ public enum ToolError: Error, Equatable, Sendable {
 
     /// A failure below the protocol. `outcome` says what is known of the request that was to be sent.
     public static func transport(_ error: TransportError, outcome: Outcome) -> ToolError {
-        let code: StatusCode = error == .timedOut ? .deadlineExceeded : .unavailable
+        let code: StatusCode
+        switch error {
+        case .pathTooLong: return .usage(error.message, remedy: error.remedy)
+        case .timedOut: code = .deadlineExceeded
+        case .cannotConnect(_, EACCES), .cannotConnect(_, EPERM): code = .permissionDenied
+        default: code = .unavailable
+        }
         return .failed(
             Failure(
-                code, at: .connect, outcome: outcome, error.message, isRetryable: outcome == .notExecuted,
-                hint: error.remedy))
+                code, at: .connect, outcome: outcome, error.message,
+                isRetryable: outcome == .notExecuted && code != .permissionDenied, hint: error.remedy))
     }
 }
