@@ -25,8 +25,8 @@ test:  ## install what the tests need and run all of them
 	@scripts/test.sh
 
 .PHONY: bench
-bench: build  ## measure the release binary on this machine
-	@scripts/bench.sh
+bench: build  ## measure the release binary and what it is compared with; ARGUMENTS=--help lists what can be set
+	@scripts/bench.sh $(ARGUMENTS)
 
 .PHONY: simulate
 simulate:  ## the core on virtual time; SEEDS=N runs, or SEEDS=A..B or one seed to reproduce
