@@ -77,12 +77,12 @@ import Testing
         try scenario.expectRecovery()
         let recovered = vfs.position
         backend.stop()
-        try scenario.judge(directory, "after an orderly end", hasRecovered: true)
+        scenario.judge(directory, "after an orderly end", hasRecovered: true)
         for (moment, position) in [("before", position), ("after", recovered)] {
             for (cut, survivors) in cuts {
                 let image = try TemporaryDirectory()
                 #expect(vfs.makeCrashImage(at: position, survivors, in: image))
-                try scenario.judge(image, "\(cut) \(moment) recovery", hasRecovered: moment == "after")
+                scenario.judge(image, "\(cut) \(moment) recovery", hasRecovered: moment == "after")
             }
         }
         return (calls, scenario.problems)

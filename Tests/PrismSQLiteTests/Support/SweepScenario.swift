@@ -154,9 +154,9 @@ struct SweepScenario {
 
     /// Holds the claims against a file that nobody has open.
     /// - Parameter moment: what has happened to it.
-    mutating func judge(_ directory: TemporaryDirectory, _ moment: String, hasRecovered: Bool) throws {
+    mutating func judge(_ directory: TemporaryDirectory, _ moment: String, hasRecovered: Bool) {
         let known = problems.count
-        try judge(directory, hasRecovered: hasRecovered)
+        do { try judge(directory, hasRecovered: hasRecovered) } catch { problems.append("\(error)") }
         for index in known..<problems.count { problems[index] += " (\(moment))" }
     }
 

@@ -101,10 +101,17 @@ final class TestBackend: @unchecked Sendable {
         return Pending(reference: reference, transaction: transaction)
     }
 
-    /// Waits for the final answer.
+    /// Waits for the final answer, and takes the parts before it.
     func answer(_ pending: Pending) throws -> Answer {
-        guard let answer = inbox.wait(for: pending.reference, seconds: Self.waitSecondsMax) else { throw Hang() }
-        return answer
+        var taken = 0
+        while true {
+            guard let box = inbox.wait(for: pending.reference, after: taken, seconds: Self.waitSecondsMax) else {
+                throw Hang()
+            }
+            if box.finals > 0 { return box.answer }
+            backend.credit(pending.reference, bytes: box.bytesOfParts - taken)
+            taken = box.bytesOfParts
+        }
     }
 
     func call(_ request: Request, in transaction: TransactionReference = .none, uid: UInt32 = 1_000) throws -> Answer {
@@ -170,7 +177,7 @@ final class TestBackend: @unchecked Sendable {
 
 /// Completions by request.
 private final class Inbox: @unchecked Sendable {
-    private struct Box {
+    struct Box {
         var answer = Answer()
         var finals = 0
         var bytesOfParts = 0
@@ -197,8 +204,9 @@ private final class Inbox: @unchecked Sendable {
         }
     }
 
-    func wait(for reference: RequestReference, seconds: TimeInterval) -> Answer? {
-        wait(seconds) { self.boxes[reference].flatMap { $0.finals > 0 ? $0.answer : nil } }
+    /// Waits for the end, or for more than so many bytes of parts.
+    func wait(for reference: RequestReference, after taken: Int, seconds: TimeInterval) -> Box? {
+        wait(seconds) { self.boxes[reference].flatMap { $0.finals > 0 || $0.bytesOfParts > taken ? $0 : nil } }
     }
 
     func waitForPart(of reference: RequestReference, seconds: TimeInterval) -> Bool {
