@@ -33,9 +33,11 @@ final class FakeSource: AdminSource {
         var snapshot = StatusSnapshot(
             version: "1.2.3",
             backends: [
-                .init(name: "main", kind: .sqlite, isDefault: true, queueDepth: 3, connections: ["writer": 1, "idle": 4]),
                 .init(
-                    name: "pg", kind: .postgreSQL, isDefault: false, isHealthy: false, problem: "refused <b>&\"quoted\""),
+                    name: "main", kind: .sqlite, isDefault: true, queueDepth: 3, connections: ["writer": 1, "idle": 4]),
+                .init(
+                    name: "pg", kind: .postgreSQL, isDefault: false, isHealthy: false, problem: "refused <b>&\"quoted\""
+                ),
             ])
         snapshot.processID = 4_711
         snapshot.uptimeNanoseconds = 90_500_000_000

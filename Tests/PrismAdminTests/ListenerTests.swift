@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import PrismCore
 import Testing
 
@@ -7,7 +7,7 @@ import Testing
 /// The listener on a real port of the loopback, and a real Unix socket.
 @Suite struct ListenerTests {
     /// A blocking client that sends bytes as they are.
-    struct Peer: ~Copyable {
+    final class Peer: Sendable {
         private let descriptor: CInt
 
         init?(port: Int) {
@@ -28,12 +28,18 @@ import Testing
 
         deinit { close(descriptor) }
 
-        /// Another descriptor of the same connection, which outlives this value.
-        func duplicate() -> CInt { dup(descriptor) }
+        /// Sends, and reads until the server closes or there is enough. Blocks on a thread of its own: the answers come from
+        /// Swift's global pool, and on two processors two tests that block there would leave nobody to answer.
+        func exchange(_ text: String, until isEnough: @escaping @Sendable (String) -> Bool = { _ in false }) async
+            -> String
+        {
+            await withCheckedContinuation { done in
+                Thread.detachNewThread { done.resume(returning: self.blocking(text, isEnough)) }
+            }
+        }
 
-        /// Sends, and reads until the server closes or `while` says no.
-        func exchange(_ text: String, until isEnough: (String) -> Bool = { _ in false }) -> String {
-            _ = text.withCString { send(descriptor, $0, strlen($0), CInt(MSG_NOSIGNAL.rawValue)) }
+        private func blocking(_ text: String, _ isEnough: (String) -> Bool) -> String {
+            _ = text.withCString { send(descriptor, $0, strlen($0), CInt(MSG_NOSIGNAL)) }
             var answer: [UInt8] = []
             var buffer = [UInt8](repeating: 0, count: 64 << 10)
             while !isEnough(String(decoding: answer, as: UTF8.self)) {
@@ -45,24 +51,24 @@ import Testing
         }
     }
 
-    static func withListener(_ body: (Int, FakeSource) throws -> Void) throws {
+    static func withListener(_ body: (Int, FakeSource) async throws -> Void) async throws {
         let source = FakeSource()
         let listener = try AdminListener.start(unixDescriptor: nil, tcpAddress: ("127.0.0.1", 0), source: source)
         defer { listener.stop() }
-        try body(try #require(listener.tcpPort), source)
+        try await body(try #require(listener.tcpPort), source)
     }
 
     @Test("one connection carries several requests; HEAD has the length and no body; TCP may not drain")
-    func requests() throws {
-        try Self.withListener { port, source in
+    func requests() async throws {
+        try await Self.withListener { port, source in
             let peer = try #require(Peer(port: port))
-            let first = peer.exchange("GET /readyz HTTP/1.1\r\nHost: p\r\n\r\n") { $0.hasSuffix("ready\n") }
+            let first = await peer.exchange("GET /readyz HTTP/1.1\r\nHost: p\r\n\r\n") { $0.hasSuffix("ready\n") }
             #expect(first.hasPrefix("HTTP/1.1 200 OK\r\n") && first.contains("Content-Length: 6\r\n"))
             #expect(first.contains("X-Content-Type-Options: nosniff"))
-            let rest = peer.exchange(
+            let rest = await peer.exchange(
                 "HEAD /readyz HTTP/1.1\r\nHost: p\r\n\r\nPOST /drain HTTP/1.1\r\nHost: p\r\nContent-Length: 0\r\n\r\n"
                     + "DELETE / HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n")
-            let statuses = rest.split(separator: "\r\n").filter { $0.hasPrefix("HTTP/1.1 ") }
+            let statuses = rest.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("HTTP/1.1 ") }
             #expect(statuses.map { $0.dropFirst(9).prefix(3) } == ["200", "403", "405"])
             #expect(rest.contains("Allow: GET, HEAD\r\n"))
             #expect(source.drains.isEmpty)
@@ -70,8 +76,8 @@ import Testing
     }
 
     @Test("what is no HTTP, too long a head, too many headers and too large a body end their connection only")
-    func badRequests() throws {
-        try Self.withListener { port, _ in
+    func badRequests() async throws {
+        try await Self.withListener { port, _ in
             let bad: [(String, String, String)] = [
                 ("no HTTP", "\u{16}\u{3}\u{1} hello\r\n\r\n", "400"),
                 ("a head above 16 KiB", "GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 40_000))\r\n\r\n", ""),
@@ -88,34 +94,35 @@ import Testing
             ]
             for (name, text, status) in bad {
                 let peer = try #require(Peer(port: port))
-                let answer = peer.exchange(text)
+                let answer = await peer.exchange(text)
                 #expect(!answer.hasPrefix("HTTP/1.1 200") || status == "200", "\(name): \(answer.prefix(80))")
                 if !status.isEmpty { #expect(answer.contains(" \(status) "), "\(name): \(answer.prefix(80))") }
             }
             let neighbour = try #require(Peer(port: port))
-            #expect(neighbour.exchange("GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n").hasSuffix("alive\n"))
+            let alive = await neighbour.exchange("GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n")
+            #expect(alive.hasSuffix("alive\n"))
         }
     }
 
     @Test("idle connections make room for a probe")
-    func idleConnectionsMakeRoom() throws {
-        try Self.withListener { port, _ in
-            var idle: [CInt] = []
-            defer { for descriptor in idle { close(descriptor) } }
+    func idleConnectionsMakeRoom() async throws {
+        try await Self.withListener { port, _ in
+            var idle: [Peer] = []
             for _ in 0..<AdminLimits.connectionsMax {
                 let peer = try #require(Peer(port: port))
                 // One answer each, so that the listener has surely admitted it.
-                _ = peer.exchange("GET /livez HTTP/1.1\r\n\r\n") { $0.hasSuffix("alive\n") }
-                idle.append(peer.duplicate())
+                _ = await peer.exchange("GET /livez HTTP/1.1\r\n\r\n") { $0.hasSuffix("alive\n") }
+                idle.append(peer)
             }
             let probe = try #require(Peer(port: port))
-            #expect(probe.exchange("GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n").hasSuffix("alive\n"))
+            let alive = await probe.exchange("GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n")
+            #expect(alive.hasSuffix("alive\n"))
         }
     }
 
     @Test("an address that is taken is an error with the address in it")
-    func addressInUse() throws {
-        try Self.withListener { port, source in
+    func addressInUse() async throws {
+        try await Self.withListener { port, source in
             #expect {
                 try AdminListener.start(unixDescriptor: nil, tcpAddress: ("127.0.0.1", port), source: source)
             } throws: { "\($0)".contains("127.0.0.1:\(port)") }

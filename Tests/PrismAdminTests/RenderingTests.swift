@@ -108,6 +108,8 @@ import Testing
         for (nanoseconds, text) in seconds { #expect(DecimalText.seconds(nanoseconds: nanoseconds) == text) }
         #expect(DecimalText.uptime(nanoseconds: 1_234_567_890_123) == "20m 34s")
         #expect(DecimalText.uptime(nanoseconds: 0) == "0s")
-        #expect(DecimalText.bound(nanoseconds: 20_000) == "20 µs" && DecimalText.bound(nanoseconds: .max) == "more than 100 s")
+        #expect(
+            DecimalText.bound(nanoseconds: 20_000) == "20 µs"
+                && DecimalText.bound(nanoseconds: .max) == "more than 100 s")
     }
 }

@@ -7,8 +7,11 @@ import Testing
 @Suite struct RouteTests {
     let source = FakeSource()
 
-    func respond(_ method: String, _ target: String, over transport: AdminTransport = .unixSocket) async -> AdminResponse {
-        await AdminRoutes(source: source).respond(to: AdminRequest(method: method, target: target, transport: transport))
+    func respond(_ method: String, _ target: String, over transport: AdminTransport = .unixSocket) async
+        -> AdminResponse
+    {
+        await AdminRoutes(source: source).respond(
+            to: AdminRequest(method: method, target: target, transport: transport))
     }
 
     @Test("every page answers GET, and HEAD without the body")
@@ -87,7 +90,9 @@ import Testing
         #expect(startup.status == 200)
     }
 
-    @Test("an ending process is alive and not ready, from lame duck on", arguments: [DrainState.lameDuck, .draining, .cancelling])
+    @Test(
+        "an ending process is alive and not ready, from lame duck on",
+        arguments: [DrainState.lameDuck, .draining, .cancelling])
     func ending(state: DrainState) async {
         source.change {
             $0.snapshot?.drainState = state

@@ -102,11 +102,13 @@ final class AdminHTTPHandler: ChannelInboundHandler {
         timer?.cancel()
         // HTTP/1.0 would have to be told that the connection stays; no client of ours speaks it.
         let closing = !head.isKeepAlive || head.version != .http1_1
+        if !closing {
+            // Before the write: with its end, the next request of a pipelining client comes in.
+            state = .idle
+            connections.touch(self)
+            closeUnlessRequested(context)
+        }
         write(response, closing: closing, context)
-        guard !closing else { return }
-        state = .idle
-        connections.touch(self)
-        closeUnlessRequested(context)
     }
 
     private func write(_ response: AdminResponse, closing: Bool, _ context: ChannelHandlerContext) {
