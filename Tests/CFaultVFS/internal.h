@@ -16,7 +16,7 @@ typedef struct {
     int file;
     int lost;       // its sync has failed: no later one makes it durable
     int64_t offset; // of a write; the new size of a truncation
-    int64_t size;
+    int64_t size;   // of a write; of a deletion: whether the directory was synced
     unsigned char *bytes;
 } record_entry;
 

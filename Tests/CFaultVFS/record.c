@@ -137,10 +137,15 @@ static uint64_t random_next(uint64_t *state) {
 // Disks tear writes between sectors.
 static const int64_t sector_bytes = 512;
 
+// A deletion whose size is not 0 synced the directory too.
+static int makes_durable(const record_entry *entry) {
+    return entry->kind == RECORD_SYNC || (entry->kind == RECORD_DELETE && entry->size);
+}
+
 static void build(const prism_fault_vfs *vfs, int file, uint64_t position, uint64_t choice, image *image) {
     size_t synced = 0; // behind the last sync
     for (size_t index = 0; index < position; index++)
-        if (vfs->entries[index].file == file && vfs->entries[index].kind == RECORD_SYNC) synced = index + 1;
+        if (vfs->entries[index].file == file && makes_durable(&vfs->entries[index])) synced = index + 1;
     uint64_t state = choice * 0x2545F4914F6CDD1D + (uint64_t)file;
     for (size_t index = 0; index < position; index++) {
         const record_entry *entry = &vfs->entries[index];

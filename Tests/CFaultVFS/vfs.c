@@ -206,7 +206,8 @@ static int vfs_delete(sqlite3_vfs *base, const char *path, int sync_directory) {
     int code = fault_enter(vfs, PRISM_FAULT_DELETE, kind_of_path(path), NULL);
     if (code) return code;
     code = vfs->real->xDelete(vfs->real, path, sync_directory);
-    if (code == SQLITE_OK) record_append(vfs, RECORD_DELETE, record_file(vfs, path), 0, NULL, 0);
+    if (code == SQLITE_OK) 
+        record_append(vfs, RECORD_DELETE, record_file(vfs, path), 0, NULL, sync_directory != 0);
     return code;
 }
 

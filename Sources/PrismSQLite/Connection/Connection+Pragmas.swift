@@ -20,6 +20,12 @@ extension Connection {
             let result = prism_sqlite3_db_switch(handle, option, Int32(value))
             guard result == SQLITE_OK else { throw failure(result, doing: "configuring SQLite") }
         }
+        // A new file gets its write-ahead log through a rollback journal. Were the directory not synced when that is deleted, it
+        // could be back after a power cut and undo everything that was written since.
+        if role == .writer {
+            try run(sql: "PRAGMA synchronous=EXTRA")
+            try enterWriteAheadLog()
+        }
         let synchronous = settings.synchronous == .full ? "FULL" : "NORMAL"
         try run(
             sql: """
@@ -31,9 +37,7 @@ extension Connection {
                 PRAGMA mmap_size=\(max(0, settings.mmapSizeBytes));
                 PRAGMA wal_autocheckpoint=\(max(1, settings.checkpointPages));
                 """)
-        switch role {
-        case .writer: try enterWriteAheadLog()
-        case .reader:
+        if role == .reader {
             try run(sql: "PRAGMA query_only=ON")
             // Reads the header: what is no database is found now and not by the first request.
             _ = try integer("PRAGMA schema_version")

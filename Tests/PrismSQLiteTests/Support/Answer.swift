@@ -24,6 +24,8 @@ struct Answer: Sendable {
     var code = StatusCode.ok
     var effect = Completion.TransactionEffect.unchanged
     var parts = 0
+    /// What the VFS had recorded when it came.
+    var position: UInt64 = 0
     var replayed = false
     /// Nothing but status and `replayed`.
     var isEmpty = true

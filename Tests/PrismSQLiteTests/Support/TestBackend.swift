@@ -44,7 +44,7 @@ final class TestBackend: @unchecked Sendable {
         settings.vfsName = vfs?.name
         settings.busyTimeoutMilliseconds = 1_000
         setup.settings(&settings)
-        let inbox = Inbox()
+        let inbox = Inbox(vfs: vfs)
         self.inbox = inbox
         backend = try SQLiteBackend(
             options: options, settings: settings,
@@ -185,6 +185,9 @@ private final class Inbox: @unchecked Sendable {
 
     private let condition = NSCondition()
     private var boxes: [RequestReference: Box] = [:]
+    private let vfs: FaultVFS?
+
+    init(vfs: FaultVFS?) { self.vfs = vfs }
 
     func take(_ completion: Completion, _ body: [UInt8]) {
         condition.withLock {
@@ -198,6 +201,7 @@ private final class Inbox: @unchecked Sendable {
                 box.finals += 1
                 box.answer.code = completion.code
                 box.answer.effect = completion.transactionEffect
+                box.answer.position = vfs?.position ?? 0
             }
             boxes[completion.reference] = box
             condition.broadcast()
