@@ -160,6 +160,14 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         perform(now)
         if state == .stopped {
             flushAll(now)
+            // As clients take their answers, what waited for room is taken up and refused, until nothing new comes out.
+            var isMoving = true
+            while isMoving {
+                multiplexer.settle(now: now)
+                perform(now)
+                isMoving = !toFlush.isEmpty
+                flushAll(now)
+            }
             closeAll()
             reactor.stop()
         }

@@ -201,9 +201,10 @@ final class ModelBackend {
     /// What it still holds although nobody wants anything of it; empty: nothing.
     var leaks: String {
         var leaks: [String] = []
-        // What hangs in its COMMIT cannot be let go.
-        let held = tickets.values.filter { $0.state != .sealed }.count
-        if held > 0 { leaks.append("\(held) requests") }
+        // What has run once cannot be let go: it may hang in its COMMIT, or run again after its group has died.
+        let held = tickets.values.filter { $0.serial == 0 || !ledger.requests[$0.serial - 1].wasSealed }
+            .filter { $0.state != .sealed }.sorted { $0.serial < $1.serial }
+        for ticket in held { leaks.append("serial \(ticket.serial) (\(ticket.work.kind.name), \(ticket.state))") }
         if !readTransactions.isEmpty { leaks.append("\(readTransactions.count) read-only transactions") }
         if writeTransactions.count > (queue.holdingTransaction == nil ? 0 : 1) {
             leaks.append("\(writeTransactions.count) read-write transactions")
@@ -229,6 +230,8 @@ final class ModelBackend {
     ) {
         guard let ticket = tickets[reference] else { return }
         if ticket.work.kind == .begin { writeTransactions.remove(ticket.work.transaction) }
+        var failure = failure
+        if random.chance(50) { failure.message += String(repeating: " and so on", count: 700) }
         var body = ByteQueue()
         ResponseBody.append(failure, to: &body)
         deliver(ticket, failure.code, failure.stage, effect, Array(body.bytes))
@@ -266,7 +269,11 @@ final class ModelBackend {
         case .put: writer.field(18) { $0.field(1, UInt64(serial)) }
         case .delete: writer.field(19) { $0.field(1, 1) }
         case .increment: writer.field(20) { $0.field(2, UInt64(serial)) }
-        case .query: writer.field(32) { $0.field(3, "\(serial) \(ticket.partsSent)") }
+        case .query:
+            writer.field(32) {
+                if ticket.partsSent == 0 { $0.field(1) { $0.field(1, filler) } }
+                $0.field(3, "\(serial) \(ticket.partsSent)")
+            }
         default: break
         }
         return writer.bytes

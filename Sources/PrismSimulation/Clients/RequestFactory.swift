@@ -26,6 +26,7 @@ struct RequestFactory {
             record.streamParts = client.random.chance(600) ? 0 : client.random.below(12)
             record.bodyBytes = client.random.pick([1, 100, 900])
         }
+        if kind == .query, !record.isReadOnly { record.bodyBytes = client.random.pick([0, 0, 300, 6_000]) }
         if kind == .get { record.bodyBytes = client.random.pick([0, 10, 300, 6_000]) }
         if kind.isKeyValueRead { record.isReadOnly = true }
         chooseDeadline(&record, client, now)

@@ -4,6 +4,7 @@ import PrismWire
 /// The shell of a run: does with simulated sockets what `Shard` does with real ones, and decides as little.
 extension Simulation {
     static let readsPerTickMax = 4
+    static let partBytesMax = 1_000
 
     func tick() {
         deliverCompletions()
@@ -26,12 +27,23 @@ extension Simulation {
                 let batch = backend.mailbox
                 backend.mailbox = []
                 for (completion, body) in batch {
+                    if completion.kind == .part { uncredited(completion.reference, body.count) }
                     let late = multiplexer.metrics.lateCompletions
                     body.withUnsafeBytes { multiplexer.completed(completion, body: $0, now: now) }
                     if multiplexer.metrics.lateCompletions > late { ledger.coverage.saw(.lateCompletion) }
                     perform()
                 }
             }
+        }
+    }
+
+    /// A stream may be ahead of its client by the window and the part that passes it, never by more.
+    private func uncredited(_ reference: RequestReference, _ bytes: Int) {
+        let total = streamBytes[reference, default: 0] + bytes
+        streamBytes[reference] = total
+        if total < 0 { ledger.violation(now, "a stream was credited more than it had sent") }
+        if total > scenario.settings.streamWindowBytes + Self.partBytesMax {
+            ledger.violation(now, "a stream is \(total) bytes ahead of its client")
         }
     }
 
@@ -64,7 +76,16 @@ extension Simulation {
         }
         multiplexer.enter(state, reason: machine.reason, budgetLeftNanoseconds: left, now: now)
         perform()
-        if state == .stopped { flushAll() }
+        if state == .stopped {
+            flushAll()
+            var isMoving = true
+            while isMoving {
+                multiplexer.settle(now: now)
+                perform()
+                isMoving = !toFlush.isEmpty
+                flushAll()
+            }
+        }
         observeAll()
     }
 
@@ -223,7 +244,9 @@ extension Simulation {
             backends[number].now = now
             backends[number].submit(work)
         case .cancel(let number, let reference): cancel(number, reference)
-        case .credit(let number, let reference, let bytes): backends[number].credit(reference, bytes: bytes)
+        case .credit(let number, let reference, let bytes):
+            uncredited(reference, -bytes)
+            backends[number].credit(reference, bytes: bytes)
         case .abandon(let number, let transaction): backends[number].abandon(transaction)
         case .flush(let reference): toFlush.append(reference)
         case .pauseReading(let reference):

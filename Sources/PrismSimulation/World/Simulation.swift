@@ -33,8 +33,9 @@ public final class Simulation {
     var clientAt: [Int] = []
     var toFlush: [ConnectionReference] = []
     var pendingSignals: [DrainMachine.Event] = []
+    /// Bytes of parts that the backend has not been credited yet.
+    var streamBytes: [RequestReference: Int] = [:]
     var hasSabotaged = false
-    var stoppedAt: UInt64 = 0
 
     init(seed: UInt64, sabotage: Sabotage?, trace: ((UInt64, String) -> Void)?) {
         self.seed = seed
@@ -138,9 +139,8 @@ public final class Simulation {
         for client in clients {
             guard let reference = client.reference else { continue }
             // A client that does not read keeps its own requests from being taken up.
-            let unread = multiplexer.output(reference)?.count ?? 0
-            if unread > 0 { ledger.coverage.saw(.stoppedWithUnflushed) }
-            if unread >= scenario.settings.bufferedBytesPerConnectionMax {
+            if multiplexer.output(reference)?.isEmpty == false {
+                ledger.coverage.saw(.stoppedWithUnflushed)
                 ledger.connections[client.number].isLost = true
             }
             multiplexer.connectionLost(reference, now: now)
