@@ -11,6 +11,8 @@ struct BackendBehaviour {
     /// Nanoseconds for one step: a statement, a BEGIN, a COMMIT.
     var stepLow: UInt64 = 10_000
     var stepHigh: UInt64 = 1_000_000
+    /// COMMIT takes so many times as long.
+    var commitFactor: UInt64 = 1
     /// A step takes seconds instead.
     var stallChance = 0
     /// A step never ends by itself.
@@ -53,9 +55,9 @@ struct BackendBehaviour {
     }
 
     /// How long a step takes; nil: it hangs.
-    func step(_ random: inout SeededGenerator) -> UInt64? {
+    func step(_ random: inout SeededGenerator, isCommit: Bool) -> UInt64? {
         if random.chance(hangChance) { return nil }
         if random.chance(stallChance) { return random.spread(50_000_000, 60_000_000_000) }
-        return random.between(stepLow, stepHigh)
+        return random.between(stepLow, stepHigh) * (isCommit ? commitFactor : 1)
     }
 }

@@ -87,7 +87,13 @@ extension ModelBackend {
     private func enter(_ activity: WriterActivity) {
         writer = activity
         writerToken = token()
-        schedule(.writer(token: writerToken))
+        let isCommit =
+            switch activity {
+            case .group(.commit): true
+            case .request(_, let reference): tickets[reference]?.work.kind == .commit
+            default: false
+            }
+        schedule(.writer(token: writerToken), isCommit: isCommit)
     }
 
     /// What is running has been told to stop: it ends soon, even if it hangs.

@@ -287,8 +287,8 @@ final class ModelBackend {
     // MARK: bookkeeping
 
     /// The next step of something, after a while; nothing when it hangs.
-    func schedule(_ step: Step) {
-        guard let wait = behaviour.step(&random) else { return ledger.coverage.saw(.backendHung) }
+    func schedule(_ step: Step, isCommit: Bool = false) {
+        guard let wait = behaviour.step(&random, isCommit: isCommit) else { return ledger.coverage.saw(.backendHung) }
         scheduled.append((now + wait, step))
     }
 

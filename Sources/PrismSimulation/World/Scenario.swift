@@ -4,6 +4,17 @@ import PrismCore
 struct Scenario {
     static let start: UInt64 = 1_000_000_000_000
 
+    /// Half of the runs draw everything freely; the others lean towards what free draws seldom meet.
+    enum Theme: CaseIterable {
+        case free
+        /// Many transactions on backends that mostly work.
+        case transactions
+        /// COMMIT takes long, and clients cancel and leave meanwhile.
+        case slowCommits
+        /// Clients come and go while the sidecar ends.
+        case ending
+    }
+
     var settings = MultiplexerSettings()
     var drain = DrainMachine.Settings()
     var backends: [BackendBehaviour] = []
@@ -27,6 +38,7 @@ struct Scenario {
         scenario.backends = [BackendBehaviour.draw(&random), BackendBehaviour.draw(&random)]
         for _ in 0..<(1 + random.below(8)) { scenario.clients.append(ClientProfile.draw(&random)) }
         scenario.drawEnding(&random)
+        scenario.lean(random.pick([.free, .free, .free, .transactions, .slowCommits, .ending]), &random)
         scenario.stallNanosecondsMax = random.pick([0, 100_000, 1_000_000])
         return scenario
     }
@@ -64,5 +76,49 @@ struct Scenario {
         }
         // Without a last SIGTERM, lame duck in native mode would have no end.
         signals.append((time + random.spread(1_000_000, 30_000_000_000), .terminate))
+    }
+
+    private mutating func lean(_ theme: Theme, _ random: inout SeededGenerator) {
+        switch theme {
+        case .free: return
+        case .transactions:
+            settings.inFlightMax = 65_536
+            settings.bufferedBytesMax = 256 << 20
+            settings.transactionsMax = 1_024
+            for index in backends.indices {
+                backends[index].hangChance = 0
+                backends[index].refuseChance = 0
+                backends[index].stallChance /= 8
+                backends[index].failChance /= 4
+                backends[index].stepHigh = min(backends[index].stepHigh, 2_000_000)
+                backends[index].stepLow = min(backends[index].stepLow, backends[index].stepHigh)
+            }
+            for index in clients.indices {
+                clients[index].requests = 80
+                clients[index].transactionChance = random.pick([800, 950])
+                clients[index].shortDeadlineChance = random.pick([0, 0, 60])
+                clients[index].cancelChance = random.pick([0, 0, 100])
+                clients[index].thinkHigh = clients[index].thinkLow + random.spread(1_000, 20_000_000)
+                clients[index].neverReads = false
+            }
+        case .slowCommits:
+            for index in backends.indices { backends[index].commitFactor = random.between(20, 2_000) }
+            for index in clients.indices {
+                clients[index].cancelChance = random.pick([0, 400])
+                clients[index].shortDeadlineChance = random.pick([0, 300])
+                if random.chance(400) { clients[index].ending = .vanish }
+                clients[index].neverReads = false
+            }
+        case .ending:
+            let first = signals[0].time
+            for index in 1..<signals.count {
+                signals[index].time = signals[index - 1].time + random.spread(1_000_000, 500_000_000)
+            }
+            for index in clients.indices {
+                let spread = random.between(0, 800_000_000)
+                clients[index].startNanoseconds = random.chance(500) ? first + spread : first - min(first, spread)
+                clients[index].requests = max(clients[index].requests, 20)
+            }
+        }
     }
 }
