@@ -73,6 +73,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "PrismConfigurationTests", dependencies: ["PrismConfiguration"], swiftSettings: strict),
         .testTarget(name: "PrismAdminTests", dependencies: ["PrismAdmin", "PrismCore"], swiftSettings: strict),
+        .testTarget(
+            name: "PrismServerTests", dependencies: ["PrismServer", "PrismCore", "PrismReactor"], swiftSettings: strict),
         .testTarget(name: "PrismToolsTests", dependencies: ["PrismTools", "PrismWire"], swiftSettings: strict),
         .testTarget(name: "PrismSimulationTests", dependencies: ["PrismSimulation"], swiftSettings: strict),
         .testTarget(name: "RepositoryTests"),

@@ -62,6 +62,7 @@ extension Multiplexer {
             id: request.id, kind: kind, backend: Int16(backend), isReadOnly: isReadOnly, connection: Int32(index),
             arrived: arrived, deadline: deadline, frameBytes: Int32(frame.count), state: .submitted)
         slot.transaction = Int32(transaction ?? -1)
+        slot.trace = TraceIdentifier(traceparent: request.traceparent)
         return slot
     }
 

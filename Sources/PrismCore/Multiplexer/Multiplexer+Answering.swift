@@ -8,13 +8,16 @@ extension Multiplexer {
             metrics.lateCompletions += 1
             return
         }
-        if completion.kind == .part { return streamed(slot, body) }
+        if completion.kind == .part { return streamed(slot, body, now) }
         let transaction = Int(requests[slot].transaction)
         let kind = requests[slot].kind
         let answered: StatusCode
-        if kind == .begin, completion.code == .ok {
+        if completion.code == .ok, kind == .begin || kind.needsTransaction {
+            // Results that are the session's own to say, or empty: made here, once for every backend. The body may say more, such as
+            // that a Commit is replayed; protobuf merges what is concatenated.
             scratch.removeAll(keepingUpTo: 1 << 16)
-            appendBeginResult(transaction)
+            scratch.append(body)
+            if kind == .begin { appendBeginResult(transaction) } else { appendEmptyResult(kind) }
             answered = finish(slot, completion, body: scratch.bytes, now)
         } else {
             answered = finish(slot, completion, body: body, now)
@@ -22,8 +25,11 @@ extension Multiplexer {
         if transaction >= 0 { transactionAdvanced(transaction, kind, answered, completion.transactionEffect, now) }
     }
 
-    private mutating func streamed(_ slot: Int, _ body: UnsafeRawBufferPointer) {
+    private mutating func streamed(_ slot: Int, _ body: UnsafeRawBufferPointer, _ now: UInt64) {
         let index = Int(requests[slot].connection)
+        guard body.count <= settings.wire.frameBytesMax - ResponseFrame.overheadBytesMax else {
+            return violatedByPart(slot, bytes: body.count, now)
+        }
         let before = connections[index].output.count
         ResponseFrame.appendPart(id: requests[slot].id, body: body, to: &connections[index].output)
         bufferedBytes += connections[index].output.count - before
@@ -33,21 +39,26 @@ extension Multiplexer {
         requestFlush(index)
     }
 
+    /// A part that no client could read. The backend is asked to stop; what it still says of the request is dropped.
+    private mutating func violatedByPart(_ slot: Int, bytes: Int, _ now: UInt64) {
+        violated("a part of \(bytes) bytes, above limits.frame_bytes")
+        let (transaction, kind) = (Int(requests[slot].transaction), requests[slot].kind)
+        let failure = Failure(
+            .internal, at: .stream, outcome: requests[slot].mayWrite ? .unknown : .notExecuted,
+            "a part of the answer has \(bytes) bytes, above limits.frame_bytes (\(settings.wire.frameBytesMax))")
+        actions.append(.cancel(backend: Int(requests[slot].backend), requestReference(slot)))
+        finish(slot, failure, now)
+        if transaction >= 0 { transactionAdvanced(transaction, kind, failure.code, .unchanged, now) }
+    }
+
     /// The final answer of a request in flight; frees its slot. Returns the code that the client is told.
     @discardableResult
     mutating func finish(
         _ slot: Int, _ completion: Completion, body: UnsafeRawBufferPointer, _ now: UInt64
     ) -> StatusCode {
         let index = Int(requests[slot].connection)
-        let room = settings.bufferedBytesPerConnectionMax * MultiplexerSettings.outputOverrunFactor
         // A failure's body has a limit of its own, and says what a replacement could not: whether it executed.
-        if completion.code == .ok, body.count > 4_096, connections[index].output.count + body.count > room {
-            // In a transaction this answer poisons the handle, so that nothing of the request can be committed.
-            let holds = requests[slot].mayWrite && requests[slot].transaction < 0
-            let failure = Failure(
-                .resourceExhausted, at: .stream, outcome: holds ? .executed : .notExecuted,
-                "the connection's buffer is full of answers that the client has not read; read them, or ask for less at a time",
-                isRetryable: !holds, retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds)
+        if completion.code == .ok, let failure = obstacle(toAnswer: slot, bodyBytes: body.count) {
             finish(slot, failure, now)
             return failure.code
         }
@@ -75,12 +86,39 @@ extension Multiplexer {
             actions.append(
                 .log(
                     .slowRequest(
-                        connection: reference(index), client: connections[index].clientName, backend: backend,
-                        operation: kind.name, code: completion.code.name, totalNanoseconds: total,
-                        queueNanoseconds: queue)))
+                        connection: reference(index), client: clientName(index),
+                        backend: settings.backends[backend].name,
+                        operation: kind.name, code: completion.code.name, trace: requests[slot].trace,
+                        totalNanoseconds: total, queueNanoseconds: queue)))
         }
         free(slot)
         return completion.code
+    }
+
+    /// Why a result of this size cannot be sent; nil: it can.
+    private func obstacle(toAnswer slot: Int, bodyBytes: Int) -> Failure? {
+        let waiting = connections[Int(requests[slot].connection)].output.count
+        let room = settings.bufferedBytesPerConnectionMax * MultiplexerSettings.outputOverrunFactor
+        let fitsFrame = bodyBytes <= settings.wire.frameBytesMax - ResponseFrame.overheadBytesMax
+        if fitsFrame, bodyBytes <= 4_096 || waiting + bodyBytes <= room { return nil }
+        // In a transaction this answer poisons the handle, so that nothing of the request can be committed.
+        let holds = requests[slot].mayWrite && (requests[slot].transaction < 0 || requests[slot].kind == .commit)
+        let outcome: Outcome = holds ? .executed : .notExecuted
+        guard fitsFrame else {
+            return Failure(
+                .resourceExhausted, at: .stream, outcome: outcome,
+                "the answer has \(bodyBytes) bytes, above limits.frame_bytes (\(settings.wire.frameBytesMax)); ask for less at a time"
+            )
+        }
+        return Failure(
+            .resourceExhausted, at: .stream, outcome: outcome,
+            "the connection's buffer is full of answers that the client has not read; read them, or ask for less at a time",
+            isRetryable: !holds, retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds)
+    }
+
+    private func clientName(_ index: Int) -> String {
+        connections[index].clientName.isEmpty
+            ? metrics.clientLabels[Int(connections[index].clientLabel)] : connections[index].clientName
     }
 
     /// The final answer of a request in flight that failed here, not in the backend.

@@ -79,16 +79,12 @@ extension Multiplexer {
         }
     }
 
-    mutating func appendEmptyRollbackResult() {
-        var result = Prism__V1__RollbackResult()
-        prism__v1__rollback_result__init(&result)
-        var response = Prism__V1__Response()
-        prism__v1__response__init(&response)
-        response.payload_case = PRISM__V1__RESPONSE__PAYLOAD_ROLLBACK
-        withUnsafeMutablePointer(to: &result) { result in
-            response.rollback = result
-            ResponseBody.append(&response, to: &scratch)
-        }
+    /// Puts the empty result of a Commit, Rollback, Savepoint or RollbackTo into `scratch`: a payload's number is its operation's.
+    mutating func appendEmptyResult(_ kind: OperationKind) {
+        let tag = UInt16(kind.rawValue) << 3 | 2
+        scratch.append(byte: UInt8(truncatingIfNeeded: tag) | 0x80)
+        scratch.append(byte: UInt8(truncatingIfNeeded: tag >> 7))
+        scratch.append(byte: 0)
     }
 
     /// Puts a Notice into `scratch`.

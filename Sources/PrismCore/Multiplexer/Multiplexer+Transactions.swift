@@ -76,7 +76,7 @@ extension Multiplexer {
             } else if kind == .rollback, transactions[transaction].hasEndedInBackend {
                 let completion = Completion(reference: requestReference(slot), kind: .final)
                 scratch.removeAll(keepingUpTo: 1 << 16)
-                appendEmptyRollbackResult()
+                appendEmptyResult(.rollback)
                 finish(slot, completion, body: scratch.bytes, now)
                 return close(transaction, now)
             } else if let failure = obstacle(transaction, kind) {

@@ -1,3 +1,5 @@
+public import PrismWire
+
 /// What the shell must do, in order. Drained after every batch of events.
 public enum MultiplexerAction: Sendable {
     case submit(backend: Int, WorkItem)
@@ -21,7 +23,9 @@ public enum MultiplexerLog: Sendable {
     case protocolError(connection: ConnectionReference, peer: PeerCredentials, message: String)
     case connectionRefused(peer: PeerCredentials, message: String)
     case invariantViolated(String)
+    /// `client` is what it called itself in Hello, or else its label; `backend` is the configured name.
     case slowRequest(
-        connection: ConnectionReference, client: String, backend: Int, operation: String, code: String,
+        connection: ConnectionReference, client: String, backend: String, operation: String, code: String,
+        trace: TraceIdentifier?,
         totalNanoseconds: UInt64, queueNanoseconds: UInt64)
 }

@@ -20,6 +20,8 @@ struct RequestSlot {
     let deadline: UInt64
     let frameBytes: Int32
     var state: State
+    /// For the log; nil: the client sent none.
+    var trace: TraceIdentifier?
     /// Index of its transaction; -1: none.
     var transaction: Int32 = -1
     var timer: Int32 = -1

@@ -30,11 +30,14 @@ public final class ByteMailbox: @unchecked Sendable {
 
     /// Appends one record. Any thread.
     ///
-    /// - Parameter write: writes the record's bytes. Runs under the lock: copy, do not compute, and do not touch this mailbox.
+    /// - Parameters:
+    ///   - mayExceedMaximum: takes the record above `maximumBytes` too: for who must not wait for the consumer, because it is the
+    ///     consumer.
+    ///   - write: writes the record's bytes. Runs under the lock: copy, do not compute, and do not touch this mailbox.
     @inlinable
-    public func append(_ write: (inout ByteWriter) -> Void) -> MailboxAppend {
+    public func append(mayExceedMaximum: Bool = false, _ write: (inout ByteWriter) -> Void) -> MailboxAppend {
         incoming.withLock { writer in
-            let offset = writer.begin()
+            let offset = writer.begin(mayExceedMaximum: mayExceedMaximum)
             write(&writer)
             guard writer.end(offset) else { return .full }
             return offset == 0 ? .becameNonEmpty : .alreadyNonEmpty

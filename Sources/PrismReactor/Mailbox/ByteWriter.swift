@@ -14,6 +14,7 @@ public struct ByteWriter: ~Copyable, @unchecked Sendable {
     @usableFromInline var capacityBytes = 0
     @usableFromInline var overflowed = false
     @usableFromInline let maximumBytes: Int
+    @usableFromInline var mayExceedMaximum = false
 
     init(maximumBytes: Int) {
         self.maximumBytes = maximumBytes
@@ -48,8 +49,9 @@ public struct ByteWriter: ~Copyable, @unchecked Sendable {
 
     /// Reserves the header. Returns the record's offset, to be given to `end`.
     @inlinable
-    mutating func begin() -> Int {
+    mutating func begin(mayExceedMaximum: Bool) -> Int {
         let offset = usedBytes
+        self.mayExceedMaximum = mayExceedMaximum
         overflowed = false
         _ = advance(Self.headerBytes)
         return offset
@@ -80,13 +82,14 @@ public struct ByteWriter: ~Copyable, @unchecked Sendable {
     }
 
     @usableFromInline mutating func grow(by count: Int) {
-        guard !overflowed, count <= maximumBytes - usedBytes else {
+        let limitBytes = mayExceedMaximum ? Int.max : maximumBytes
+        guard !overflowed, count <= limitBytes - usedBytes else {
             overflowed = true
             return
         }
         let needed = usedBytes + count
         let doubled = max(Self.firstCapacityBytes, capacityBytes < maximumBytes / 2 ? capacityBytes * 2 : maximumBytes)
-        let capacity = min(max(needed, doubled), maximumBytes)
+        let capacity = max(needed, min(doubled, maximumBytes))
         guard let grown = realloc(base, capacity) else {
             overflowed = true
             return

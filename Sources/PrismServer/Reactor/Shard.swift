@@ -415,11 +415,12 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         case .connectionRefused(let peer, let message):
             log.warning("connection_refused", [("uid", .integer(Int(peer.uid))), ("message", .string(message))])
         case .invariantViolated(let what): log.error("invariant_violated", [("what", .string(what))])
-        case .slowRequest(_, let client, let backend, let operation, let code, let total, let queue):
+        case .slowRequest(_, let client, let backend, let operation, let code, let trace, let total, let queue):
+            let traced = trace.map { [("trace_id", Log.Value.string($0.description))] } ?? []
             log.warning(
                 "slow_request",
-                [
-                    ("client", .string(client)), ("backend", .integer(backend)), ("operation", .string(operation)),
+                traced + [
+                    ("client", .string(client)), ("backend", .string(backend)), ("operation", .string(operation)),
                     ("status", .string(code)), ("total_ms", .integer(Int(total / 1_000_000))),
                     ("queue_ms", .integer(Int(queue / 1_000_000))),
                 ])
