@@ -141,6 +141,20 @@ class AnswerTests(ServerTestCase):
         self.assertEqual(answer.failure.item, expected.get("item", 0), str(answer))
         self.assertTrue(answer.failure.message)
 
+    def test_every_operation_of_a_transaction_answers_with_the_payload_of_its_name(self):
+        raw = self.raw()
+        in_order = ["savepoint", "rollback_to", "commit"], ["rollback"]
+        for names in in_order:
+            raw.send(messages.Request(id=1, begin=messages.Begin()))
+            handle = raw.final(1)[0].begin.transaction
+            for name in names:
+                request = messages.Request(id=2, transaction=handle)
+                getattr(request, name).SetInParent()
+                if name in ("savepoint", "rollback_to"):
+                    getattr(request, name).name = "s"
+                raw.send(request)
+                self.assertEqual(raw.final(2)[0].WhichOneof("payload"), name)
+
     def check(self, group):
         count = 0
         for vector in vectors(group):
