@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import sqlite3
@@ -121,14 +122,42 @@ class ServeCommandTests(StartTestCase):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(20), 0)
 
+    def test_on_a_terminal_it_logs_text_and_says_how_to_try_it(self):
+        directory = self.directory()
+        leader, follower = pty.openpty()
+        self.addCleanup(os.close, leader)
+        path = os.path.join(directory, "prism.sock")
+        process = subprocess.Popen([paths.binary(), "serve", "--socket", path], stdin=subprocess.DEVNULL, stderr=follower,
+                                   env=cli.environment())
+        os.close(follower)
+        self.addCleanup(process.kill)
+        shown = ""
+        while "prism sql 'select 1'" not in shown:
+            shown += os.read(leader, 4096).decode().replace("\r\n", "\n")
+        self.assertRegex(shown, r"^\S+ info serving ")
+        hints = re.findall(r"^  (export .*|prism .*)$", shown, re.MULTILINE)
+        self.assertEqual(len(hints), 4, shown)
+        os.symlink(paths.binary(), os.path.join(directory, "prism"))
+        done = subprocess.run(["sh", "-ec", "\n".join(hints)], capture_output=True, text=True, timeout=30,
+                              env=cli.environment(PATH=f"{directory}:{os.environ['PATH']}"))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(20), 0)
+
+    def wait_for_log(self, server, text):
+        """A client can be faster than the line that says so; the run's limit ends a wait for nothing."""
+        while text not in server.log:
+            self.assertIsNone(server.process.poll(), server.log)
+
     def test_flags_win_over_variables_over_the_file(self):
         directory = self.directory()
         server = self.start(config="log:\n  level: error\n  format: text\n", directory=directory,
                             environment={"PRISM_LOG_LEVEL": "info", "PRISM_LOG_FORMAT": "text"}, wait=True)
-        self.assertIn("serving", server.log)
+        self.wait_for_log(server, "serving")
         self.assertFalse(server.log.startswith("{"))
         server.stop()
         server = self.start("--json", directory=directory, environment={"PRISM_LOG_FORMAT": "text"})
+        self.wait_for_log(server, "serving")
         self.assertEqual(json.loads(server.log.splitlines()[0])["event"], "serving")
 
     def test_usage_and_configuration_errors_exit_with_2_and_say_what_to_do(self):
