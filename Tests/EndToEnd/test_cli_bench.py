@@ -68,6 +68,21 @@ class BenchTests(StartTestCase):
             self.assertIsNone(report["left_behind"])
             self.assert_nothing_left()
 
+    def test_a_signal_during_the_preparation_removes_what_there_is(self):
+        process = subprocess.Popen(
+            [paths.binary(), "bench", "--workload", "kv-get", "--keys", "50000000", "--json"],
+            env=cli.environment(PRISM_SOCKET=self.server.socket_path), stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        while self.server.read_file("select count(*) from prism_entry") == [(0,)]:
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 1)
+        report = json.loads(output)
+        self.assertEqual((report["interrupted"], report["left_behind"], report["requests"]), (True, None, 0))
+        self.assert_nothing_left()
+
     def test_it_says_what_it_could_not_remove(self):
         process = subprocess.Popen(
             [paths.binary(), "bench", "--workload", "kv-get", "--seconds", "600", "--keys", "500", "--json"],

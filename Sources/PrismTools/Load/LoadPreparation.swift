@@ -10,6 +10,8 @@ struct LoadPreparation {
     private let isInterrupted: () -> Bool
     /// Whether there can be anything to remove.
     private(set) var mayHaveWritten = false
+    /// Keys or rows from this one on have not been sent.
+    private(set) var sentEnd = 0
 
     init(plan: LoadPlan, client: Client, isInterrupted: @escaping () -> Bool) {
         self.plan = plan
@@ -31,6 +33,7 @@ struct LoadPreparation {
             if isInterrupted() { return false }
             let items = max(1, min(Self.itemsPerRequest, Self.bytesPerRequest / max(plan.valueBytes, 1)))
             let indices = next..<min(next + items, plan.keys)
+            sentEnd = indices.upperBound
             try write(operation(indices, &writer))
             next = indices.upperBound
         }
@@ -39,16 +42,17 @@ struct LoadPreparation {
 
     /// Removes everything that this run can have written.
     ///
+    /// - Parameter end: the preparation's `sentEnd`.
     /// - Returns: false when interrupted.
-    func remove() throws(ToolError) -> Bool {
+    func remove(below end: Int) throws(ToolError) -> Bool {
         if plan.workload == .sql {
             try client.call(.query(sql: "drop table if exists \(plan.table)", parameters: []), options) { _ in }
             return true
         }
         var next = 0
-        while next < plan.keys {
+        while next < end {
             if isInterrupted() { return false }
-            let indices = next..<min(next + Self.itemsPerRequest, plan.keys)
+            let indices = next..<min(next + Self.itemsPerRequest, end)
             let keys = indices.map { LoadRequestWriter.key(UInt64($0)) }
             try client.call(.deleteMany(namespace: plan.namespace, keys: keys), options) { _ in }
             next = indices.upperBound

@@ -38,7 +38,7 @@ public enum LoadRun {
                 // On a connection of its own: the first one may be where the failure happened.
                 let removal = LoadPreparation(
                     plan: plan, client: try connect(plan), isInterrupted: { !signals.read().isEmpty })
-                return try removal.remove() ? nil : "\(what) was not removed: interrupted"
+                return try removal.remove(below: preparation.sentEnd) ? nil : "\(what) was not removed: interrupted"
             } catch {
                 return "\(what) was not removed: \(error.summary)"
             }
