@@ -3,7 +3,8 @@ import PrismCore
 /// How a model backend serves and how it fails; drawn once for a run. Chances are per mille.
 struct BackendBehaviour {
     var readers = 4
-    var readTransactionsMax = 4
+    var readerConnections = 20
+    var idleTimeoutNanoseconds: UInt64 = 60_000_000_000
     var queueRequestsMax = 1_024
     var acquireTimeoutNanoseconds: UInt64 = 5_000_000_000
     var groupMembersMax = 128
@@ -32,7 +33,8 @@ struct BackendBehaviour {
     static func draw(_ random: inout SeededGenerator) -> BackendBehaviour {
         var behaviour = BackendBehaviour()
         behaviour.readers = random.pick([1, 1, 2, 4])
-        behaviour.readTransactionsMax = random.pick([1, 2, 16])
+        behaviour.readerConnections = random.pick([1, 2, 3, 20])
+        if random.chance(300) { behaviour.idleTimeoutNanoseconds = random.spread(1_000_000, 1_000_000_000) }
         behaviour.groupMembersMax = random.pick([1, 2, 8, 128])
         behaviour.answerBytesMax = random.pick([64, 2_000, 4 << 20])
         if random.chance(200) { behaviour.queueRequestsMax = random.pick([1, 2, 8]) }

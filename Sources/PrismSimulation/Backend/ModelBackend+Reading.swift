@@ -1,17 +1,49 @@
 import PrismCore
 import PrismWire
 
-/// Reads, streams and read-only transactions: a few at a time, first come, first served.
+/// Reads, streams and read-only transactions: what `LeaseScheduler` decides, carried out by a few workers on virtual time.
 extension ModelBackend {
-    func submitRead(_ reference: RequestReference) {
-        if readQueue.count - readQueueHead >= behaviour.queueRequestsMax {
-            return fail(reference, queueFull, effect: tickets[reference]?.work.kind == .begin ? .ended : .unchanged)
+    typealias Readers = LeaseScheduler<RequestReference, TransactionReference, RequestReference>
+
+    /// What a worker is doing; it ends when its step comes.
+    enum ReadJob {
+        /// What is left of a batch, the next one last.
+        case pointReads([RequestReference], connection: Int)
+        case lease(RequestReference, connection: Int)
+        case begin(TransactionReference, RequestReference, connection: Int)
+        case request(TransactionReference, RequestReference, connection: Int)
+        case abandon(TransactionReference, connection: Int)
+        case close(connection: Int)
+
+        var reference: RequestReference? {
+            switch self {
+            case .pointReads(let references, _): references.last
+            case .lease(let reference, _), .begin(_, let reference, _), .request(_, let reference, _): reference
+            case .abandon, .close: nil
+            }
         }
-        readQueue.append(reference)
-        if let work = tickets[reference]?.work, work.kind != .begin, work.transaction != .none {
-            readingOf[work.transaction] = reference
+    }
+
+    func submitRead(_ work: WorkItem) {
+        let reference = work.reference
+        let admission: Readers.Admission
+        if work.kind == .begin {
+            readTransactions.insert(work.transaction)
+            admission = readers.submitBegin(reference, id: reference, transaction: work.transaction, now: now)
+        } else if work.transaction != .none {
+            admission = readers.submitRequest(reference, id: reference, transaction: work.transaction)
+        } else if work.kind == .get {
+            admission = readers.submitPointRead(reference, id: reference, now: now)
+        } else {
+            admission = readers.submitLease(reference, id: reference, now: now)
         }
-        startReads()
+        switch admission {
+        case .queued: break
+        case .full: fail(reference, queueFull, effect: work.kind == .begin ? .ended : .unchanged)
+        case .notOpen: endWithoutTransaction(reference)
+        }
+        kickReaders()
+        if let expiry = readers.nextExpiryNanoseconds { scheduled.append((max(now, expiry), .expire)) }
     }
 
     var queueFull: Failure {
@@ -20,86 +52,176 @@ extension ModelBackend {
             retryAfterMicroseconds: 100_000)
     }
 
-    private func startReads() {
-        while busyReaders < behaviour.readers, readQueueHead < readQueue.count {
-            let reference = readQueue[readQueueHead]
-            readQueueHead += 1
-            guard var ticket = tickets[reference], ticket.state == .queued else { continue }
-            if ticket.work.deadlineNanoseconds <= now {
-                fail(reference, expired, effect: ticket.work.kind == .begin ? .ended : .unchanged)
-                continue
-            }
-            busyReaders += 1
-            ticket.state = .running
-            ticket.started = now
-            ticket.token = token()
-            tickets[reference] = ticket
-            schedule(.read(reference, token: ticket.token))
-        }
-    }
-
     var expired: Failure {
         Failure(.deadlineExceeded, at: .queue, "the deadline passed in the queue", isRetryable: true)
     }
 
+    // MARK: what next
+
+    func kickReaders() {
+        for reference in readers.expire(now: now) {
+            let failure = Failure(
+                .resourceExhausted, at: .queue, "no connection within the acquire timeout", isRetryable: true,
+                retryAfterMicroseconds: 100_000)
+            fail(reference, failure, effect: tickets[reference]?.work.kind == .begin ? .ended : .unchanged)
+        }
+        while idleReaders > 0 {
+            switch readers.next(now: now, idleThreads: idleReaders - 1) {
+            case .none:
+                if let idle = readers.nextIdleNanoseconds { scheduled.append((max(now + 1, idle), .expire)) }
+                return
+            case .pointReads(let references, let connection):
+                startReading(.pointReads(references.reversed(), connection: connection))
+            case .lease(let reference, let connection): startReading(.lease(reference, connection: connection))
+            case .begin(let transaction, let reference, let connection):
+                startReading(.begin(transaction, reference, connection: connection))
+            case .request(let transaction, let reference, let connection):
+                startReading(.request(transaction, reference, connection: connection))
+            case .resume(let reference, let connection):
+                if let transaction = parkedIn.removeValue(forKey: reference) {
+                    startReading(.request(transaction, reference, connection: connection))
+                } else {
+                    startReading(.lease(reference, connection: connection))
+                }
+            case .abandon(let transaction, let connection):
+                startReading(.abandon(transaction, connection: connection))
+            case .close(let connection): startReading(.close(connection: connection))
+            }
+        }
+    }
+
+    private func startReading(_ job: ReadJob) {
+        idleReaders -= 1
+        goOnReading(job)
+    }
+
+    private func goOnReading(_ job: ReadJob) {
+        let token = token()
+        if let reference = job.reference, var ticket = tickets[reference] {
+            if ticket.state == .queued { ticket.started = now }
+            ticket.state = .running
+            ticket.token = token
+            tickets[reference] = ticket
+        }
+        readJobs[token] = job
+        schedule(.read(token: token))
+    }
+
+    /// A running read has been told to stop: it ends soon, even if it hangs; a parked stream wakes for it.
     func stopReading(_ ticket: Ticket) {
         if ticket.partsSent > 0 { ledger.coverage.saw(.streamCut) }
-        busyReaders -= 1
-        startReads()
+        readers.wake(ticket.work.reference)
+        if let job = readJobs.removeValue(forKey: ticket.token) {
+            let token = token()
+            readJobs[token] = job
+            scheduled.append((now + random.between(1_000, 1_000_000), .read(token: token)))
+        }
+        kickReaders()
     }
 
-    func continueReading(_ ticket: Ticket) {
-        let reference = ticket.work.reference
-        if ticket.serial > 0, ticket.work.kind == .query,
-            ticket.partsSent < ledger.requests[ticket.serial - 1].streamParts
-        {
-            return sendPart(ticket)
-        }
-        busyReaders -= 1
-        if random.chance(behaviour.failChance), ticket.work.kind != .rollback {
-            let failure = Failure(.unavailable, at: .execute, "the model backend failed while reading")
-            fail(reference, failure, effect: ticket.work.kind == .begin ? .ended : .unchanged)
-            return startReads()
-        }
-        switch ticket.work.kind {
-        case .begin:
-            if readTransactions.count < behaviour.readTransactionsMax {
-                readTransactions.insert(ticket.work.transaction)
-                succeed(reference)
-            } else {
-                fail(reference, queueFull, effect: .ended)
+    // MARK: carrying out
+
+    func continueReading(_ job: ReadJob) {
+        switch job {
+        case .pointReads(var references, let connection):
+            if let reference = references.popLast() { answerRead(reference) }
+            if !references.isEmpty { return goOnReading(.pointReads(references, connection: connection)) }
+            readers.released(connection: connection, isUsable: isUsable, now: now)
+        case .lease(let reference, let connection):
+            switch streams(reference, connection) {
+            case .goesOn: return goOnReading(job)
+            case .parked: break
+            case .over:
+                readers.streamEnded(reference)
+                answerRead(reference)
+                readers.released(connection: connection, isUsable: isUsable, now: now)
             }
-        case .commit, .rollback:
-            readTransactions.remove(ticket.work.transaction)
-            ledger.sealed(ticket.serial)
-            succeed(reference, effect: .ended)
-        default:
-            if ticket.partsSent > 0 { ledger.coverage.saw(.streamFinished) }
+        case .begin(let transaction, let reference, _):
+            guard tickets[reference] != nil, !readers.isAbandoned(transaction), !failsReading(reference) else {
+                fail(reference, Self.aborted, effect: .ended)
+                endReading(transaction)
+                break
+            }
+            readers.finished(transaction)
             succeed(reference)
+        case .request(let transaction, let reference, let connection):
+            switch streams(reference, connection) {
+            case .goesOn: return goOnReading(job)
+            case .parked: parkedIn[reference] = transaction
+            case .over:
+                readers.streamEnded(reference)
+                runInReadTransaction(transaction, reference)
+            }
+        case .abandon(let transaction, _): endReading(transaction)
+        case .close(let connection): readers.released(connection: connection, isUsable: false, now: now)
         }
-        startReads()
+        idleReaders += 1
+        kickReaders()
     }
 
-    private func sendPart(_ ticket: Ticket) {
-        var ticket = ticket
-        let reference = ticket.work.reference
-        if ticket.outstanding >= streamWindowBytes, sabotage != .ignoreCredit {
-            ledger.coverage.saw(.streamWaitedForCredit)
-            ticket.waitsForCredit = true
-            tickets[reference] = ticket
-            return
+    private var isUsable: Bool { !random.chance(behaviour.dieChance) }
+
+    private func failsReading(_ reference: RequestReference) -> Bool {
+        guard let ticket = tickets[reference], random.chance(behaviour.failChance) else { return false }
+        let failure = Failure(.unavailable, at: .execute, "the model backend failed while reading")
+        fail(reference, failure, effect: ticket.work.kind == .begin ? .ended : .unchanged)
+        return true
+    }
+
+    private func answerRead(_ reference: RequestReference) {
+        guard let ticket = tickets[reference] else { return }
+        if ticket.work.deadlineNanoseconds <= now, ticket.partsSent == 0 { return fail(reference, expired) }
+        guard !failsReading(reference) else { return }
+        if ticket.partsSent > 0 { ledger.coverage.saw(.streamFinished) }
+        succeed(reference)
+    }
+
+    private func runInReadTransaction(_ transaction: TransactionReference, _ reference: RequestReference) {
+        let kind = tickets[reference]?.work.kind
+        if kind == .commit || kind == .rollback {
+            ledger.sealed(tickets[reference]?.serial ?? 0)
+            succeed(reference, effect: .ended)
+            return endReading(transaction)
         }
+        if !isUsable {
+            ledger.coverage.saw(.transactionLost)
+            fail(reference, Failure(.unavailable, at: .execute, "the connection was lost"), effect: .ended)
+            return endReading(transaction)
+        }
+        answerRead(reference)
+        readers.finished(transaction)
+    }
+
+    private func endReading(_ transaction: TransactionReference) {
+        readTransactions.remove(transaction)
+        for reference in readers.ended(transaction, isUsable: isUsable, now: now) { endWithoutTransaction(reference) }
+    }
+
+    // MARK: streams
+
+    private enum Streaming {
+        case goesOn
+        case parked
+        case over
+    }
+
+    /// Sends the next part, if there is one.
+    private func streams(_ reference: RequestReference, _ connection: Int) -> Streaming {
+        guard var ticket = tickets[reference], ticket.serial > 0, ticket.work.kind == .query else { return .over }
+        let record = ledger.requests[ticket.serial - 1]
+        guard ticket.partsSent < record.streamParts else { return .over }
         ticket.partsSent += 1
         var writer = ProtobufWriter()
-        let filler = [UInt8](repeating: 0x62, count: ledger.requests[ticket.serial - 1].bodyBytes)
         writer.field(32) {
-            $0.field(1) { $0.field(1, filler) }
+            $0.field(1) { $0.field(1, [UInt8](repeating: 0x62, count: record.bodyBytes)) }
             $0.field(3, "\(ticket.serial) \(ticket.partsSent)")
         }
-        ticket.outstanding += writer.bytes.count
         tickets[reference] = ticket
+        if sabotage != .ignoreCredit { readers.sending(reference, bytes: writer.bytes.count, connection: connection) }
         mailbox.append(
             (Completion(reference: reference, kind: .part, startedNanoseconds: ticket.started), writer.bytes))
-        schedule(.read(reference, token: ticket.token))
+        if readers.sent(reference) { return .goesOn }
+        ledger.coverage.saw(.streamWaitedForCredit)
+        return .parked
     }
 }

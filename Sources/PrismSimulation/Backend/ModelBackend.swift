@@ -6,7 +6,7 @@ import PrismWire
 final class ModelBackend {
     /// What it does later; handed back to `carryOut`.
     enum Step {
-        case read(RequestReference, token: Int)
+        case read(token: Int)
         case writer(token: Int)
         case expire
     }
@@ -27,10 +27,8 @@ final class ModelBackend {
         var state = TicketState.queued
         var started: UInt64 = 0
         var token = 0
-        // Streams.
+        /// Of a stream.
         var partsSent = 0
-        var outstanding = 0
-        var waitsForCredit = false
     }
 
     let number: Int
@@ -50,12 +48,12 @@ final class ModelBackend {
     var isStopped = false
 
     // Readers.
-    var readQueue: [RequestReference] = []
-    var readQueueHead = 0
-    var busyReaders = 0
+    var readers: Readers
+    var idleReaders: Int
+    var readJobs: [Int: ReadJob] = [:]
+    /// The transactions of parked streams.
+    var parkedIn: [RequestReference: TransactionReference] = [:]
     var readTransactions: Set<TransactionReference> = []
-    /// What a read-only transaction is doing.
-    var readingOf: [TransactionReference: RequestReference] = [:]
 
     // The writer.
     var queue: WriterQueue<RequestReference, TransactionReference, RequestReference>
@@ -97,6 +95,17 @@ final class ModelBackend {
         groupLimits.membersMax = behaviour.groupMembersMax
         groupLimits.answerBytesMax = behaviour.answerBytesMax
         group = GroupCommit(limits: groupLimits)
+        var readLimits = Readers.Limits()
+        readLimits.connectionsMax = behaviour.readerConnections
+        readLimits.connectionsForPointReads = min(2, behaviour.readerConnections / 2)
+        readLimits.leaseWorkersMax = max(1, behaviour.readers - 1)
+        readLimits.requestsMax = behaviour.queueRequestsMax
+        readLimits.pointReadsPerBatchMax = behaviour.groupMembersMax
+        readLimits.acquireTimeoutNanoseconds = behaviour.acquireTimeoutNanoseconds
+        readLimits.idleTimeoutNanoseconds = behaviour.idleTimeoutNanoseconds
+        readLimits.streamWindowBytes = streamWindowBytes
+        readers = Readers(limits: readLimits)
+        idleReaders = behaviour.readers
     }
 
     // MARK: what a multiplexer asks for
@@ -116,12 +125,12 @@ final class ModelBackend {
             if writeTransactions.contains(work.transaction) {
                 submitToHolder(work)
             } else if readTransactions.contains(work.transaction) {
-                submitRead(work.reference)
+                submitRead(work)
             } else {
                 endWithoutTransaction(work.reference)
             }
         } else if work.isReadOnly || work.kind.isKeyValueRead {
-            submitRead(work.reference)
+            submitRead(work)
         } else {
             submitWrite(work)
         }
@@ -131,9 +140,10 @@ final class ModelBackend {
         guard let ticket = tickets[reference] else { return .tooLate }
         switch ticket.state {
         case .queued:
-            _ = queue.remove(reference)
+            _ = queue.remove(reference) ?? readers.remove(reference)
             forget(ticket)
             kickWriter()
+            kickReaders()
             return .removed
         case .carried:
             forget(ticket)
@@ -152,24 +162,13 @@ final class ModelBackend {
     }
 
     func credit(_ reference: RequestReference, bytes: Int) {
-        guard var ticket = tickets[reference] else { return }
-        ticket.outstanding -= bytes
-        if ticket.outstanding < 0 { ledger.violation(now, "more credit than was sent") }
-        let goesOn = ticket.waitsForCredit && ticket.outstanding < streamWindowBytes
-        if goesOn { ticket.waitsForCredit = false }
-        tickets[reference] = ticket
-        if goesOn { schedule(.read(reference, token: ticket.token)) }
+        readers.credit(reference, bytes: bytes)
+        kickReaders()
     }
 
     func abandon(_ transaction: TransactionReference) {
         if sabotage == .leakTransaction { return }
-        if readTransactions.remove(transaction) != nil {
-            guard let reference = readingOf.removeValue(forKey: transaction), let ticket = tickets[reference] else {
-                return
-            }
-            if ticket.state == .running { stopReading(ticket) }
-            return fail(reference, Self.aborted, effect: .ended)
-        }
+        if readTransactions.contains(transaction) { return abandonReading(transaction) }
         guard writeTransactions.contains(transaction) else { return }
         switch queue.abandon(transaction) {
         case .rollsBack(let references):
@@ -183,18 +182,38 @@ final class ModelBackend {
         kickWriter()
     }
 
+    private func abandonReading(_ transaction: TransactionReference) {
+        switch readers.abandon(transaction) {
+        case .rollsBack(let references):
+            for reference in references { fail(reference, Self.aborted, effect: .ended) }
+            // At most one of a transaction is running.
+            let running = tickets.values.first { $0.work.transaction == transaction && $0.state == .running }
+            if let running {
+                fail(running.work.reference, Self.aborted, effect: .ended)
+                stopReading(running)
+            }
+        case .neverBegan(let reference):
+            readTransactions.remove(transaction)
+            fail(reference, Self.aborted, effect: .ended)
+        case .unknown: break
+        }
+        kickReaders()
+    }
+
     // MARK: time
 
     func carryOut(_ step: Step) {
         guard !isStopped else { return }
         switch step {
-        case .read(let reference, let token):
-            guard let ticket = tickets[reference], ticket.token == token, ticket.state == .running else { return }
-            continueReading(ticket)
+        case .read(let token):
+            guard let job = readJobs.removeValue(forKey: token) else { return }
+            continueReading(job)
         case .writer(let token):
             guard token == writerToken else { return }
             continueWriting()
-        case .expire: kickWriter()
+        case .expire:
+            kickWriter()
+            kickReaders()
         }
     }
 
@@ -205,7 +224,13 @@ final class ModelBackend {
         let held = tickets.values.filter { $0.serial == 0 || !ledger.requests[$0.serial - 1].wasSealed }
             .filter { $0.state != .sealed }.sorted { $0.serial < $1.serial }
         for ticket in held { leaks.append("serial \(ticket.serial) (\(ticket.work.kind.name), \(ticket.state))") }
-        if !readTransactions.isEmpty { leaks.append("\(readTransactions.count) read-only transactions") }
+        // A worker that hangs, in a ROLLBACK say, may keep others from theirs.
+        if readJobs.isEmpty, !readTransactions.isEmpty {
+            leaks.append("\(readTransactions.count) read-only transactions")
+        }
+        if readers.count > 0 { leaks.append("\(readers.count) waiting for a reader") }
+        if readJobs.isEmpty, readers.usage.leased > 0 { leaks.append("\(readers.usage.leased) leased connections") }
+        if idleReaders + readJobs.count != behaviour.readers { leaks.append("a reader") }
         if writeTransactions.count > (queue.holdingTransaction == nil ? 0 : 1) {
             leaks.append("\(writeTransactions.count) read-write transactions")
         }
@@ -221,15 +246,20 @@ final class ModelBackend {
 
     func forget(_ ticket: Ticket) {
         tickets[ticket.work.reference] = nil
-        if ticket.work.kind == .begin { writeTransactions.remove(ticket.work.transaction) }
-        if readingOf[ticket.work.transaction] == ticket.work.reference { readingOf[ticket.work.transaction] = nil }
+        if ticket.work.kind == .begin, ticket.state == .queued { forgetTransaction(ticket) }
+    }
+
+    /// Its Begin has not worked.
+    private func forgetTransaction(_ ticket: Ticket) {
+        writeTransactions.remove(ticket.work.transaction)
+        readTransactions.remove(ticket.work.transaction)
     }
 
     func fail(
         _ reference: RequestReference, _ failure: Failure, effect: Completion.TransactionEffect = .unchanged
     ) {
         guard let ticket = tickets[reference] else { return }
-        if ticket.work.kind == .begin { writeTransactions.remove(ticket.work.transaction) }
+        if ticket.work.kind == .begin, ticket.state == .queued { forgetTransaction(ticket) }
         var failure = failure
         if random.chance(50) { failure.message += String(repeating: " and so on", count: 700) }
         var body = ByteQueue()
@@ -246,7 +276,6 @@ final class ModelBackend {
         _ ticket: Ticket, _ code: StatusCode, _ stage: Stage, _ effect: Completion.TransactionEffect, _ body: [UInt8]
     ) {
         tickets[ticket.work.reference] = nil
-        if readingOf[ticket.work.transaction] == ticket.work.reference { readingOf[ticket.work.transaction] = nil }
         let completion = Completion(
             reference: ticket.work.reference, kind: .final, code: code, stage: stage, transactionEffect: effect,
             startedNanoseconds: ticket.started, backendNanoseconds: ticket.started == 0 ? 0 : now - ticket.started)
