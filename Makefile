@@ -5,6 +5,7 @@ SHELL := /bin/sh
 
 SEEDS ?= 1000
 SECONDS ?= 60
+SEED ?=
 ARGUMENTS ?=
 
 .PHONY: help
@@ -39,9 +40,8 @@ sanitize:  ## the Swift tests under the thread and the address sanitizer
 	@scripts/sanitize.sh $(ARGUMENTS)
 
 .PHONY: fuzz
-fuzz:  ## random and mutated input for SECONDS=N
-	@echo "make fuzz: not there yet; the fuzz targets come with a later release" >&2
-	@exit 2
+fuzz:  ## random and mutated input for SECONDS=N; SEED=S runs one seed again
+	@FUZZ_SECONDS=$(SECONDS) SEED=$(SEED) scripts/fuzz.sh
 
 .PHONY: chaos
 chaos:  ## kill, stall and starve a running sidecar

@@ -25,6 +25,7 @@ let package = Package(
         .target(name: "PrismWire", dependencies: ["CPrismWire"], swiftSettings: strict),
         .target(name: "PrismCore", dependencies: ["PrismWire"], swiftSettings: strict),
         .target(name: "PrismSimulation", dependencies: ["PrismCore", "PrismWire"], swiftSettings: strict),
+        .target(name: "PrismFuzzing", dependencies: ["PrismCore", "PrismWire"], swiftSettings: strict),
 
         // Thin shells.
         .target(name: "PrismReactor", dependencies: ["CLinux"], swiftSettings: strict),
@@ -61,6 +62,11 @@ let package = Package(
             dependencies: [
                 "PrismSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        .executableTarget(
+            name: "prism-fuzz",
+            dependencies: [
+                "PrismFuzzing", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
 
         // Tests, by module. Tests/EndToEnd is Python and drives the built binary.
         .target(name: "CFaultVFS", dependencies: ["CSQLite"], path: "Tests/CFaultVFS"),
@@ -76,6 +82,8 @@ let package = Package(
         .testTarget(
             name: "PrismServerTests", dependencies: ["PrismServer", "PrismCore", "PrismReactor"], swiftSettings: strict),
         .testTarget(name: "PrismToolsTests", dependencies: ["PrismTools", "PrismWire"], swiftSettings: strict),
+        .testTarget(
+            name: "PrismFuzzingTests", dependencies: ["PrismFuzzing", "PrismCore", "PrismWire"], swiftSettings: strict),
         .testTarget(name: "PrismSimulationTests", dependencies: ["PrismSimulation"], swiftSettings: strict),
         .testTarget(name: "RepositoryTests"),
     ]

@@ -9,6 +9,7 @@ import Testing
         "PrismWire": ["CPrismWire", "Glibc"],
         "PrismCore": ["PrismWire"],
         "PrismSimulation": ["PrismCore", "PrismWire"],
+        "PrismFuzzing": ["PrismCore", "PrismWire"],
 
         // Thin shells.
         "PrismReactor": ["CLinux", "Glibc", "Synchronization"],
@@ -30,6 +31,7 @@ import Testing
             "PrismServer", "PrismSQLite", "PrismTools", "PrismWire", "Synchronization",
         ],
         "prism-simulate": ["ArgumentParser", "Glibc", "PrismSimulation"],
+        "prism-fuzz": ["ArgumentParser", "Glibc", "PrismFuzzing"],
     ]
 
     /// One `import` of a source file.
@@ -99,7 +101,7 @@ import Testing
             ".random(in:", ".randomElement()", ".shuffled()", ".shuffle()", "pthread_", "Task {", "Task.detached",
             "DispatchQueue", "usleep(", "nanosleep(", "getenv(", "FileHandle",
         ]
-        let pure = ["PrismWire", "PrismCore", "PrismSimulation"]
+        let pure = ["PrismWire", "PrismCore", "PrismSimulation", "PrismFuzzing"]
         for path in Self.sources where pure.contains(String(path.split(separator: "/")[1])) {
             for (index, line) in Repository.lines(of: path).enumerated() {
                 let code = line.range(of: "//").map { line[..<$0.lowerBound] } ?? line

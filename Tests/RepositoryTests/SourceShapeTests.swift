@@ -19,6 +19,7 @@ import Testing
             #/^\s*(?:@\w+(?:\([^)]*\))?\s+)*public (?:(?:final|static|mutating|consuming|borrowing|indirect|nonisolated) )*(?:struct|class|enum|actor|protocol|func) (`?\w+`?)/#
         let libraries = Repository.files(under: "Sources", suffix: ".swift").filter {
             !$0.hasPrefix("Sources/prism/") && !$0.hasPrefix("Sources/prism-simulate/")
+                && !$0.hasPrefix("Sources/prism-fuzz/")
         }
         var nested: [String] = []
         for path in libraries {
