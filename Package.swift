@@ -6,6 +6,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("ExistentialAny"),
 ]
+// The data path crosses modules with every request: without this, PrismCore's generic values run unspecialised in
+// PrismSQLite (docs/measurements.md). Not for what a client library will import: a dependency may not have unsafe flags.
+let dataPath = strict + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
 
 let package = Package(
     name: "prism",
@@ -23,15 +26,15 @@ let package = Package(
 
         // Pure: no I/O, no clock; time is passed in.
         .target(name: "PrismWire", dependencies: ["CPrismWire"], swiftSettings: strict),
-        .target(name: "PrismCore", dependencies: ["PrismWire"], swiftSettings: strict),
+        .target(name: "PrismCore", dependencies: ["PrismWire"], swiftSettings: dataPath),
         .target(name: "PrismSimulation", dependencies: ["PrismCore", "PrismWire"], swiftSettings: strict),
         .target(name: "PrismFuzzing", dependencies: ["PrismCore", "PrismWire"], swiftSettings: strict),
 
         // Thin shells.
-        .target(name: "PrismReactor", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(name: "PrismReactor", dependencies: ["CLinux"], swiftSettings: dataPath),
         .target(
             name: "PrismSQLite",
-            dependencies: ["CSQLite", "PrismCore", "PrismReactor", "PrismWire"], swiftSettings: strict),
+            dependencies: ["CSQLite", "PrismCore", "PrismReactor", "PrismWire"], swiftSettings: dataPath),
         .target(name: "PrismConfiguration", dependencies: ["CYAML", "PrismCore"], swiftSettings: strict),
         .target(
             name: "PrismAdmin",
@@ -45,7 +48,7 @@ let package = Package(
         .target(
             name: "PrismServer",
             dependencies: ["CLinux", "PrismConfiguration", "PrismCore", "PrismReactor", "PrismSQLite", "PrismWire"],
-            swiftSettings: strict),
+            swiftSettings: dataPath),
         // What the commands share: a blocking client, the admin socket's HTTP, output, the load generator.
         .target(
             name: "PrismTools", dependencies: ["CLinux", "PrismCore", "PrismReactor", "PrismWire"],
