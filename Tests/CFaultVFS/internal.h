@@ -35,6 +35,7 @@ struct prism_fault_vfs {
     uint64_t hits;
     uint64_t calls[PRISM_FAULT_KINDS][PRISM_FAULT_FILES];
     int64_t disk_bytes_left;
+    int is_read_only;
 
     int is_recording;
     char **files;

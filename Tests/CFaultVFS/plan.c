@@ -129,6 +129,12 @@ void prism_fault_disk(prism_fault_vfs *vfs, int64_t bytes_left) {
     pthread_mutex_unlock(&vfs->lock);
 }
 
+void prism_fault_read_only(prism_fault_vfs *vfs, int is_read_only) {
+    pthread_mutex_lock(&vfs->lock);
+    vfs->is_read_only = is_read_only;
+    pthread_mutex_unlock(&vfs->lock);
+}
+
 int64_t fault_take_space(prism_fault_vfs *vfs, int64_t wanted) {
     pthread_mutex_lock(&vfs->lock);
     int64_t taken = wanted;

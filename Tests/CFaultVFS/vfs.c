@@ -194,6 +194,10 @@ static int vfs_open(sqlite3_vfs *base, const char *path, sqlite3_file *handle, i
     file->record = -1;
     int code = fault_enter(vfs, PRISM_FAULT_OPEN, file->kind, NULL);
     if (code) return code;
+    pthread_mutex_lock(&vfs->lock);
+    if (vfs->is_read_only && (flags & SQLITE_OPEN_MAIN_DB))
+        flags = (flags & ~(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)) | SQLITE_OPEN_READONLY;
+    pthread_mutex_unlock(&vfs->lock);
     code = vfs->real->xOpen(vfs->real, path, file->real, flags, flags_out);
     if (!file->real->pMethods) return code;
     file->base.pMethods = &methods;

@@ -68,6 +68,8 @@ int prism_fault_wait_calls(prism_fault_vfs *, uint32_t kinds, uint32_t files, ui
 int prism_fault_wait_hits(prism_fault_vfs *, uint64_t count, int milliseconds);
 // Bytes by which files may still grow; negative: any.
 void prism_fault_disk(prism_fault_vfs *, int64_t bytes_left);
+// Databases open read-only from now on, whatever is asked for: what the default VFS does without the right to write.
+void prism_fault_read_only(prism_fault_vfs *, int is_read_only);
 
 // Starts recording. What is in the database at this path and its log now counts as synced.
 void prism_fault_record(prism_fault_vfs *, const char *database);

@@ -99,6 +99,9 @@ final class FaultVFS: @unchecked Sendable {
     /// Bytes by which files may still grow; nil: any.
     func setDisk(bytesLeft: Int64?) { prism_fault_disk(vfs, bytesLeft ?? -1) }
 
+    /// Databases open read-only from now on.
+    func setReadOnly(_ isReadOnly: Bool) { prism_fault_read_only(vfs, isReadOnly ? 1 : 0) }
+
     /// Call it before the database is opened.
     func record(_ directory: TemporaryDirectory) { prism_fault_record(vfs, directory.database) }
     /// Operations recorded so far.

@@ -92,11 +92,14 @@ final class TestBackend: @unchecked Sendable {
             return nextSlot
         }
         let reference = RequestReference(reactor: 0, slot: slot, generation: 1)
-        let frame = request.bytes.withUnsafeBytes { FrameBox($0) }
+        let bytes = request.bytes
+        let frame = bytes.withUnsafeBytes { FrameBox($0) }
+        let arena = Arena(limitBytes: 64 << 20)
+        let beginsLikeRead = bytes.withUnsafeBytes { RequestMessage($0, in: arena)?.beginsLikeRead ?? false }
         backend.submit(
             WorkItem(
                 reference: reference, kind: request.kind, isReadOnly: request.isReadOnly || isReadOnlyTransaction,
-                transaction: transaction, uid: uid, deadlineNanoseconds: deadline,
+                beginsLikeRead: beginsLikeRead, transaction: transaction, uid: uid, deadlineNanoseconds: deadline,
                 submittedNanoseconds: MonotonicClock.now(), frame: frame))
         return Pending(reference: reference, transaction: transaction)
     }
