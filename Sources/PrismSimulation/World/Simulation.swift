@@ -1,4 +1,4 @@
-public import PrismCore
+internal import PrismCore
 import PrismWire
 
 /// One run: clients, sockets and databases on virtual time around the real `Multiplexer` and the real `DrainMachine`. A pure

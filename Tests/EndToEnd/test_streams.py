@@ -1,0 +1,97 @@
+"""Clients that do not read their streams: they hold their connections, never the threads that others need."""
+
+import unittest
+
+from harness import StartTestCase, Server
+from raw import Request, code, messages, outcome, query
+
+ROWS = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000000) select i, 'padding padding' from n"
+
+CONFIG = """
+limits:
+  stream_window: 64KiB
+backends:
+  - name: main
+    kind: sqlite
+    path: {path}
+    readers: 4
+    reader_connections: 6
+    acquire_timeout: 200ms
+"""
+
+
+class StreamTests(StartTestCase):
+    def setUp(self):
+        directory = self.directory()
+        self.server = self.enterContext(
+            Server(config=CONFIG.format(path=f"{directory}/data.db"), sqlite=False))
+        self.db = self.client(self.server)
+        self.db.put(b"k", b"v")
+
+    def stream(self, id=1):
+        """A client with a stream that has begun and that it does not go on reading."""
+        raw = self.raw(self.server, receive_buffer=4096)
+        raw.send(query(id, ROWS, read_only=True))
+        first = raw.receive()
+        self.assertTrue(first.more)
+        return raw
+
+    def test_gets_go_on_beside_as_many_unread_streams_as_there_are_leases(self):
+        streams = [self.stream() for _ in range(4)]  # 6 connections, 2 of them kept for gets
+        for _ in range(200):
+            self.assertEqual(self.db.get(b"k").value, b"v")
+        waiting = self.raw(self.server)
+        waiting.send(query(1, "select 1", read_only=True))
+        answer = waiting.final(1)[-1]
+        self.assertEqual((code(answer), outcome(answer)), ("RESOURCE_EXHAUSTED", "NOT_EXECUTED"))
+        self.assertIn("acquire_timeout", answer.failure.message)
+        self.assertTrue(answer.failure.retryable)
+        streams.pop().close()
+        # Its connection comes back, and nothing else was harmed.
+        self.assertEqual(self.db.query("select 1", read_only=True, timeout=10).scalar(), 1)
+        for raw in streams:
+            self.assertTrue(raw.receive().more)
+
+    def test_a_parked_stream_is_cancelled_by_its_client(self):
+        raw = self.raw(self.server, receive_buffer=4096)
+        raw.send(query(1, ROWS, read_only=True))
+        self.assertTrue(raw.receive().more)
+        raw.send(Request(id=2, cancel=messages.Cancel(request_id=1)))
+        final = raw.finals(2)[1]
+        self.assertEqual((code(final), outcome(final)), ("CANCELLED", "NOT_EXECUTED"))
+        self.assertEqual(messages.Stage.Name(final.failure.stage), "STAGE_STREAM")
+
+    def test_a_parked_stream_ends_at_its_deadline(self):
+        raw = self.raw(self.server, receive_buffer=4096)
+        raw.send(query(1, ROWS, read_only=True, timeout_microseconds=300_000))
+        *parts, final = raw.final(1)
+        self.assertEqual((code(final), outcome(final)), ("DEADLINE_EXCEEDED", "NOT_EXECUTED"))
+
+    def test_a_stream_of_a_writing_transaction_is_read_to_its_end(self):
+        with self.db.transaction() as transaction:
+            transaction.put(b"inside", b"1")
+            result = transaction.query(ROWS.replace("10000000", "60000"))
+            self.assertEqual(len(result.rows), 60_000)
+        self.assertEqual(self.db.get(b"inside").value, b"1")
+
+    def test_streams_that_are_read_slowly_are_whole(self):
+        count = 100_000
+        raws = []
+        for _ in range(8):  # twice as many as there are leases
+            raw = self.raw(self.server)
+            raw.send(query(1, ROWS.replace("10000000", str(count)), read_only=True, timeout_microseconds=60_000_000))
+            raws.append(raw)
+        answered = 0
+        for raw in raws:
+            *parts, final = raw.final(1)
+            if code(final) == "OK":
+                rows = [row.values[0].integer for part in [*parts, final] for row in part.query.rows]
+                self.assertEqual(rows, list(range(1, count + 1)))
+                answered += 1
+            else:
+                self.assertEqual((code(final), outcome(final), parts), ("RESOURCE_EXHAUSTED", "NOT_EXECUTED", []))
+        self.assertGreaterEqual(answered, 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
