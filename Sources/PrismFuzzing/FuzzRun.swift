@@ -100,7 +100,8 @@ public struct FuzzRun: ~Copyable {
     /// One good request of the neighbour, to its answer, whatever else is going on.
     private mutating func askNeighbour() {
         neighbourID += 1
-        let id = UInt8(truncatingIfNeeded: neighbourID % 100 + 1)
+        // Few ids, so that one which is not free again is noticed.
+        let id = UInt8(truncatingIfNeeded: neighbourID % 2 + 1)
         let key: [UInt8] = [0x12, 1, 0x6B]
         let operation: [UInt8] = random.pick([[0x8A, 3, 0], [0x82, 1, 3] + key, [0x92, 1, 3] + key])
         let before = connections[0].finalsTotal
