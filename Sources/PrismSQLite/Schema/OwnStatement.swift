@@ -39,7 +39,12 @@ enum OwnStatement: Int, CaseIterable {
             \(self == .countBelow ? "AND key < ?4" : "") AND \(Self.live)
             """
         case .readVersion: "SELECT value FROM prism_meta WHERE name = 'next_version'"
-        case .reserveVersions: "UPDATE prism_meta SET value = value + ?1 WHERE name = 'next_version' RETURNING value"
+        // Past the largest integer the sum would be a REAL, and the same block would be given again and again.
+        case .reserveVersions:
+            """
+            UPDATE prism_meta SET value = value + ?1
+            WHERE name = 'next_version' AND value BETWEEN 0 AND 9223372036854775807 - ?1 RETURNING value
+            """
         case .findKey:
             "SELECT fingerprint, answer FROM prism_idempotency WHERE uid = ?1 AND key = ?2 AND created_at > ?3"
         case .recordKey:

@@ -58,7 +58,12 @@ final class VersionSource {
             statement.bind(1, integer: Self.block)
             let result = connection.step(statement)
             guard result == SQLITE_ROW else {
-                let failure = connection.failure(result, doing: "reserving version numbers")
+                let failure =
+                    result == SQLITE_DONE
+                    ? Failure(
+                        .outOfRange, at: .execute,
+                        "the file's version numbers are used up, or their counter (prism_meta, next_version) is damaged")
+                    : connection.failure(result, doing: "reserving version numbers")
                 statement.reset()
                 throw failure
             }
