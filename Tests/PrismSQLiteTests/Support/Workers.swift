@@ -1,4 +1,16 @@
 import Foundation
+import Testing
+
+/// Looks again and again until it holds; for what depends on the clock of the wall. Bounded by the safety net.
+func until(_ location: SourceLocation = #_sourceLocation, _ holds: () throws -> Bool) throws {
+    let end = ContinuousClock.now + .seconds(TestBackend.waitSecondsMax)
+    while try !holds() {
+        guard ContinuousClock.now < end else {
+            Issue.record("it did not come", sourceLocation: location)
+            throw TestBackend.Hang()
+        }
+    }
+}
 
 /// Runs `body` for every element on a few threads of its own: the cases of a sweep mostly wait. What they return is put
 /// together.
