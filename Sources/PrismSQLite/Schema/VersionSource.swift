@@ -62,7 +62,8 @@ final class VersionSource {
                     result == SQLITE_DONE
                     ? Failure(
                         .outOfRange, at: .execute,
-                        "the file's version numbers are used up, or their counter (prism_meta, next_version) is damaged")
+                        "the file's version numbers are used up, or their counter (prism_meta, next_version) is damaged"
+                    )
                     : connection.failure(result, doing: "reserving version numbers")
                 statement.reset()
                 throw failure

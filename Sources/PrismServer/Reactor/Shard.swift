@@ -86,11 +86,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
 
     func wokenUp() {
         let now = reactor.now
-        completions.drain { completion, body in
-            guard let completion else { return }
-            multiplexer.completed(completion, body: body, now: now)
-            perform(now)
-        }
+        takeCompletions(now)
         // Before a state that was announced after them.
         arrivals.drain { admit($0, now) }
         commands.drain { command in
@@ -117,7 +113,17 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         if channel.isReading, events.contains(.readable) || events.contains(.peerHalfClosed) { read(reference, now) }
     }
 
+    private func takeCompletions(_ now: UInt64) {
+        completions.drain { completion, body in
+            guard let completion else { return }
+            multiplexer.completed(completion, body: body, now: now)
+            perform(now)
+        }
+    }
+
     func endOfTick(now: UInt64) -> UInt64 {
+        // Result first, then deadline: what is already here must not be answered UNKNOWN because its time is up.
+        if multiplexer.nextDeadline <= now { takeCompletions(now) }
         multiplexer.advance(to: now)
         perform(now)
         // Answers may let paused clients go on, whose requests may be answered at once: twice round is nearly always enough.
