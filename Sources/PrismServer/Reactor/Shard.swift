@@ -18,34 +18,34 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     let completions: CompletionMailbox
     let commands = Mailbox<ShardCommand>(maximumMessages: 1_024)
     /// Clients that the first shard has accepted for this one; apart from the commands, which they must not crowd out.
-    private let arrivals = Mailbox<CInt>(maximumMessages: 1_024)
+    let arrivals = Mailbox<CInt>(maximumMessages: 1_024)
     let activity = ShardActivity()
-    private let log: Log
+    let log: Log
 
     var backends: [Backend] = []
     /// Only on the first shard.
     var coordinator: DrainCoordinator?
-    private var multiplexer: Multiplexer
-    private let connectionBudget: ConnectionBudget
+    var multiplexer: Multiplexer
+    let connectionBudget: ConnectionBudget
     /// On the first shard, set before `startListening`. It accepts for all: with one listener in several epolls the kernel
     /// gives nearly every client to the reactor that was idle last.
     var listener: CInt = -1
     /// On the first shard: all of them, itself included.
     var everyone: [Shard] = []
-    private var isListening = false
-    private var isCancelling = false
-    private var acceptPausedUntil: UInt64?
+    var isListening = false
+    var isCancelling = false
+    var acceptPausedUntil: UInt64?
     /// Said once, until a client is accepted again.
-    private var isAcceptExhausted = false
+    var isAcceptExhausted = false
 
-    private struct Channel {
+    struct Channel {
         var descriptor: CInt = -1
         var generation: UInt32 = 0
         var isReading = true
         var isWaitingToWrite = false
     }
 
-    private var channels: [Channel] = []
+    var channels: [Channel] = []
     private var toFlush: [ConnectionReference] = []
     private var actions: [MultiplexerAction] = []
     private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Shard.readBytes, alignment: 16)
@@ -73,7 +73,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     }
 
     /// Another shard's thread brings a client. False: too many are waiting.
-    private func adopt(_ descriptor: CInt) -> Bool {
+    func adopt(_ descriptor: CInt) -> Bool {
         switch arrivals.append(descriptor) {
         case .becameNonEmpty: reactor.wakeUp()
         case .alreadyNonEmpty: break
@@ -197,107 +197,6 @@ final class Shard: ReactorHandler, @unchecked Sendable {
             bufferedBytes: multiplexer.bufferedBytes, report: report)
     }
 
-    // MARK: accepting
-
-    private func acceptClients(max: Int, _ now: UInt64) {
-        for _ in 0..<max { guard acceptOne(now) else { return } }
-    }
-
-    private func acceptOne(_ now: UInt64) -> Bool {
-        switch UnixSocket.accept(listener) {
-        case .accepted(let descriptor):
-            if isAcceptExhausted {
-                isAcceptExhausted = false
-                log.info("accept_resumed")
-            }
-            place(descriptor, now)
-            return true
-        case .wouldBlock: return false
-        case .exhausted(let error):
-            if !isAcceptExhausted {
-                isAcceptExhausted = true
-                log.warning(
-                    "accept_paused",
-                    [
-                        ("reason", .string("\(error)")), ("clients", .integer(multiplexer.clients)),
-                        (
-                            "message",
-                            .string(
-                                "new clients wait in the backlog; raise the hard limit of open files (ulimit -Hn, "
-                                    + "LimitNOFILE), or lower limits.connections")
-                        ),
-                    ])
-            }
-            stopListening()
-            acceptPausedUntil = now + Self.acceptPauseNanoseconds
-            return false
-        case .failed(let error):
-            log.error("accept_failed", [("reason", .string("\(error)"))])
-            stopListening()
-            acceptPausedUntil = now + Self.acceptPauseNanoseconds
-            return false
-        }
-    }
-
-    /// Gives a client to the reactor with the fewest.
-    private func place(_ descriptor: CInt, _ now: UInt64) {
-        guard let chosen = connectionBudget.take() else {
-            multiplexer.countRefusedConnection()
-            return refuse(descriptor)
-        }
-        if chosen != number, !isCancelling, everyone[chosen].adopt(descriptor) { return }
-        if chosen != number { connectionBudget.move(from: chosen, to: number) }
-        admit(descriptor, now)
-    }
-
-    private func admit(_ descriptor: CInt, _ now: UInt64) {
-        guard let peer = try? UnixSocket.peerCredentials(descriptor),
-            let reference = multiplexer.connectionOpened(
-                peer: PrismCore.PeerCredentials(
-                    pid: peer.processIdentifier, uid: peer.userIdentifier, gid: peer.groupIdentifier), now: now)
-        else {
-            connectionBudget.giveBack(number)
-            return refuse(descriptor)
-        }
-        let index = Int(reference.index)
-        while channels.count <= index { channels.append(Channel()) }
-        channels[index] = Channel(descriptor: descriptor, generation: reference.generation)
-        do {
-            try reactor.add(descriptor, interest: [.readable, .peerHalfClose], token: token(reference))
-        } catch {
-            log.error("watch_failed", [("reason", .string("\(error)"))])
-            return lost(reference, now)
-        }
-        perform(now)
-    }
-
-    /// The table of connections is full: say so, as far as a fresh socket's buffer takes it.
-    private func refuse(_ descriptor: CInt) {
-        var body = ByteQueue()
-        var frame = ByteQueue()
-        let failure = Failure(
-            .resourceExhausted, at: .admission,
-            "\(connectionBudget.maximum) clients are connected, and no more are allowed; reuse connections, or raise "
-                + "limits.connections and the hard limit of open files",
-            isRetryable: true, retryAfterMicroseconds: 1_000_000)
-        ResponseBody.append(failure, to: &body)
-        ResponseFrame.appendFinal(id: 0, body: body.bytes, cost: Cost(), to: &frame)
-        _ = UnixSocket.write(descriptor, from: frame.bytes)
-        UnixSocket.close(descriptor)
-    }
-
-    private func stopListening() {
-        guard isListening else { return }
-        isListening = false
-        reactor.remove(listener)
-    }
-
-    private func resumeAccepting() {
-        acceptPausedUntil = nil
-        guard multiplexer.phase < .cancelling else { return }
-        do { try startListening() } catch { acceptPausedUntil = reactor.now + Self.acceptPauseNanoseconds }
-    }
-
     // MARK: sockets
 
     private func channel(_ reference: ConnectionReference) -> Channel? {
@@ -308,7 +207,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         return channels[index]
     }
 
-    private func token(_ reference: ConnectionReference) -> UInt64 {
+    func token(_ reference: ConnectionReference) -> UInt64 {
         UInt64(reference.generation) << 32 | UInt64(UInt32(bitPattern: reference.index))
     }
 
@@ -350,7 +249,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         }
     }
 
-    private func lost(_ reference: ConnectionReference, _ now: UInt64) {
+    func lost(_ reference: ConnectionReference, _ now: UInt64) {
         multiplexer.connectionLost(reference, now: now)
         perform(now)
     }
@@ -379,7 +278,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     // MARK: actions
 
     /// Carries out what the multiplexer has decided, and what that leads to.
-    private func perform(_ now: UInt64) {
+    func perform(_ now: UInt64) {
         while multiplexer.hasActions {
             var batch = actions
             actions = []
