@@ -144,8 +144,7 @@ import Testing
 
     /// SQLite does not tell the authorizer the new name.
     @Test(
-        "a table cannot be renamed to a name of Prism's",
-        .disabled("nobody checks what a statement that defines tables has left (PreparedStatement.definesSchema)"))
+        "a table cannot be renamed to a name of Prism's")
     func renameToOwnName() throws {
         let backend = try Self.backend()
         try PlainFile(backend.directory).run("DROP TRIGGER thief; DROP VIEW view_of_entries")

@@ -13,7 +13,7 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
         public var connectionsForPointReads = 2
         /// Threads that may work on leases at the same time; the others are there for point reads.
         public var leaseWorkersMax = Int.max
-        /// Requests waiting, those of transactions included.
+        /// Requests waiting; apart from these as many of each transaction.
         public var requestsMax = 1_024
         /// Point reads that one thread takes at once; fewer when other threads are idle, so that all have some.
         public var pointReadsPerBatchMax = 32
@@ -179,7 +179,8 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
 
     public mutating func submitRequest(_ item: Item, id: ID, transaction: Transaction) -> Admission {
         guard let held = transactions[transaction], !held.isAbandoned else { return .notOpen }
-        guard count < limits.requestsMax else { return .full }
+        // Not together with what waits for a connection: a full queue must not keep a transaction from ending.
+        guard held.requests.count < limits.requestsMax else { return .full }
         transactions[transaction]?.requests.append(item, id: id)
         transactionByRequest[id] = transaction
         if !held.isBusy { runnable.append(.transaction(transaction), id: .transaction(transaction)) }

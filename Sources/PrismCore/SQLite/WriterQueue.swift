@@ -4,7 +4,7 @@
 /// writes wait meanwhile. Requests of the holder come one after another in the order sent. Removal by identity is O(1).
 public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Sendable, Item: Sendable>: Sendable {
     public struct Limits: Sendable, Equatable {
-        /// Requests waiting, a holder's included.
+        /// Requests waiting; apart from these as many of the holder.
         public var requestsMax = 1_024
         /// Time that Begin and writes may wait for the writer, nanoseconds.
         public var acquireTimeoutNanoseconds: UInt64 = 5_000_000_000
@@ -70,9 +70,10 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
     }
 
     public mutating func submitRequest(_ item: Item, id: ID, transaction: Transaction) -> Admission {
-        guard holder?.transaction == transaction, holder?.isAbandoned == false else { return .notOpen }
-        guard count < limits.requestsMax else { return .full }
-        holder?.requests.append(item, id: id)
+        guard let holder, holder.transaction == transaction, !holder.isAbandoned else { return .notOpen }
+        // Not together with what waits behind it: a full queue must not keep the holder from ending its transaction.
+        guard holder.requests.count < limits.requestsMax else { return .full }
+        self.holder?.requests.append(item, id: id)
         return .queued
     }
 

@@ -22,8 +22,8 @@ struct Authorizer {
     var refusal: Refusal?
     /// The first of INSERT, UPDATE and DELETE that the statement itself (not a trigger) does; 0: none.
     var firstWrite: Int32 = 0
-    /// The statement defines or changes tables: what it leaves behind is checked after it has run.
-    var definesSchema = false
+    /// The statement alters a table: what it leaves behind is checked after it has run, since a new name is not told here.
+    var altersTable = false
 
     static let ownPrefix = "prism_"
 
@@ -63,7 +63,7 @@ struct Authorizer {
         case SQLITE_CREATE_TABLE, SQLITE_CREATE_VIEW, SQLITE_CREATE_VTABLE, SQLITE_ALTER_TABLE:
             // `CREATE TABLE temp.t` counts as no temporary table here.
             if Self.matches(database, "temp") { return .temporary }
-            definesSchema = true
+            if action == SQLITE_ALTER_TABLE { altersTable = true }
             return Self.isOwn(first) || Self.isOwn(second) ? .ownTable : nil
         case SQLITE_CREATE_INDEX, SQLITE_CREATE_TRIGGER, SQLITE_DROP_TABLE, SQLITE_DROP_INDEX, SQLITE_DROP_TRIGGER,
             SQLITE_DROP_VIEW, SQLITE_DROP_VTABLE:

@@ -9,7 +9,7 @@ final class PreparedStatement {
     let isReadOnly: Bool
     /// The first of SQLITE_INSERT, SQLITE_UPDATE, SQLITE_DELETE it does itself; 0: none.
     let firstWrite: Int32
-    let definesSchema: Bool
+    let altersTable: Bool
     /// The command's word in upper case; empty for Prism's own.
     let tag: CommandTag
     let parameters: ParameterMap
@@ -17,14 +17,14 @@ final class PreparedStatement {
     var isInUse = false
 
     init(
-        handle: OpaquePointer, mode: Authorizer.Mode, firstWrite: Int32 = 0, definesSchema: Bool = false,
+        handle: OpaquePointer, mode: Authorizer.Mode, firstWrite: Int32 = 0, altersTable: Bool = false,
         tag: CommandTag = .none, parameters: ParameterMap = .none
     ) {
         self.handle = handle
         self.mode = mode
         self.isReadOnly = sqlite3_stmt_readonly(handle) != 0 || sqlite3_stmt_isexplain(handle) != 0
         self.firstWrite = firstWrite
-        self.definesSchema = definesSchema
+        self.altersTable = altersTable
         self.tag = tag
         self.parameters = parameters
     }

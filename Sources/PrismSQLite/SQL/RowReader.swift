@@ -7,13 +7,12 @@ struct RowReader {
     /// Bytes of the rows so far, about as they are on the wire.
     private(set) var bytesRead = 0
     private let executor: Executor
-    private let columns: Int
+    private var columns = 0
     private var isDescribed = false
 
     init(_ executor: Executor, _ statement: PreparedStatement) {
         self.executor = executor
         self.statement = statement
-        columns = Int(sqlite3_column_count(statement.handle))
     }
 
     /// - Parameters:
@@ -24,14 +23,16 @@ struct RowReader {
         result: UnsafeMutablePointer<Prism__V1__QueryResult>, isLast: Bool
     ) {
         let result = try executor.make(Prism__V1__QueryResult.self) { prism__v1__query_result__init($0) }
-        if !isDescribed, columns > 0 { try describe(result) }
-        isDescribed = true
         var rows: [UnsafeMutablePointer<Prism__V1__Row>] = []
         var bytes = 0
         while true {
             let stepped = executor.connection.step(statement)
+            guard stepped == SQLITE_ROW || stepped == SQLITE_DONE else {
+                throw ClientStatement.failure(stepped, on: executor.connection)
+            }
+            // Not before the first step, at which SQLite compiles the statement again when the schema has changed.
+            if !isDescribed { try describe(result) }
             if stepped == SQLITE_DONE { break }
-            guard stepped == SQLITE_ROW else { throw ClientStatement.failure(stepped, on: executor.connection) }
             let size = try append(to: &rows)
             bytes += size
             bytesRead += size
@@ -45,6 +46,7 @@ struct RowReader {
             try set(rows, in: result)
             return (result, false)
         }
+        if statement.altersTable { try Schema.checkOwnNames(on: executor.connection) }
         try set(rows, in: result)
         result.pointee.tag = statement.tag.bytes
         if statement.tag.countsRows {
@@ -60,7 +62,10 @@ struct RowReader {
         result.pointee.n_rows = rows.count
     }
 
-    private func describe(_ result: UnsafeMutablePointer<Prism__V1__QueryResult>) throws(Failure) {
+    private mutating func describe(_ result: UnsafeMutablePointer<Prism__V1__QueryResult>) throws(Failure) {
+        isDescribed = true
+        columns = Int(sqlite3_column_count(statement.handle))
+        guard columns > 0 else { return }
         guard let described = executor.arena.allocate(UnsafeMutablePointer<Prism__V1__Column>?.self, count: columns)
         else { throw executor.outOfMemory }
         for index in 0..<columns {

@@ -30,6 +30,17 @@ public enum Schema {
         try apply(on: connection)
     }
 
+    /// What ALTER TABLE has left: the authorizer is not told the new name of a RENAME.
+    /// - Throws: PERMISSION_DENIED when there is an object with our prefix that is not ours; whoever runs it undoes it.
+    static func checkOwnNames(on connection: Connection) throws(Failure) {
+        let strangers = try connection.integer(
+            """
+            SELECT count(*) FROM sqlite_master WHERE lower(substr(name, 1, 6)) = '\(Authorizer.ownPrefix)' AND name NOT IN
+            ('prism_meta', 'prism_entry', 'prism_entry_expiry', 'prism_idempotency', 'prism_idempotency_age')
+            """)
+        guard strangers == 0 else { throw Authorizer.Refusal.ownTable.failure }
+    }
+
     static func apply(on connection: Connection) throws(Failure) {
         try connection.begin(immediate: true)
         do throws(Failure) {
