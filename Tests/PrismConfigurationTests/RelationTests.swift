@@ -51,10 +51,10 @@ struct RelationTests {
     func frames() throws {
         let smallest = try parse(
             """
-            limits: {frame_bytes: 1KiB, value_bytes: 512, result_bytes: 512}
+            limits: {frame_bytes: 64KiB, value_bytes: 512, result_bytes: 512}
             idempotency: {answer_bytes: 512}
             """)
-        #expect(smallest.limits.frameBytes == 1_024)
+        #expect(smallest.limits.frameBytes == 65_536)
         let largest = try parse(
             "limits: {frame_bytes: 64MiB, buffered_bytes_per_connection: 64MiB, decode_bytes: 64MiB, value_bytes: 60MiB}\n"
         )

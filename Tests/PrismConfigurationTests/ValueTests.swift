@@ -180,7 +180,7 @@ struct ValueTests {
     func outOfRange() {
         #expect(
             errors("limits:\n  frame_bytes: 65MiB\n")
-                == ["prism.yaml:2: limits.frame_bytes: \"65MiB\" is out of range; use 1KiB–64MiB"])
+                == ["prism.yaml:2: limits.frame_bytes: \"65MiB\" is out of range; use 64KiB–64MiB"])
         #expect(
             errors("drain:\n  after_sigterm: 1s\n")
                 == [

@@ -1,7 +1,7 @@
 extension SettingsTable {
     static let limits: [Setting<Configuration>] = [
         .size(
-            "limits.frame_bytes", \.limits.frameBytes, mib(4), in: kib(1)...mib(64),
+            "limits.frame_bytes", \.limits.frameBytes, mib(4), in: kib(64)...mib(64),
             "The longest frame, in both directions."
         ).limit("The connection ends: one last answer `INVALID_ARGUMENT` with id 0."),
         .integer(
