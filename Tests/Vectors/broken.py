@@ -64,7 +64,7 @@ def undecodable():
     yield message("wrong-type-nested", "A key as a number.", number(1, 7), data(16, number(2, 1)))
     yield message("memory", "2,000 empty statements, two bytes each on the wire: under a limit of 64 KiB they need too much memory.",
                   number(1, 7), data(33, data(1, b"") * 2000),
-                  limits={"frame_bytes": 32768, "decode_bytes": 65536, "value_bytes": 16384})
+                  limits={"frame_bytes": 65536, "decode_bytes": 65536, "value_bytes": 16384})
 
 
 def ids():

@@ -102,7 +102,7 @@ def limits():
                   data(32, data(1, "select :a, :b") + data(2, data(1, b"")) * 2 + data(3, "a")),
                   message={"query": {"sql": "select :a, :b", "parameters": [{"null": {}}, {"null": {}}], "names": ["a"]}})
     yield refused("value-long", "A value above limits.value_bytes, here 1 KiB.", data(18, data(2, b"k") + data(3, b"v" * 1025)),
-                  limits={"frame_bytes": 4096, "decode_bytes": 16384, "value_bytes": 1024})
+                  limits={"frame_bytes": 65536, "decode_bytes": 65536, "value_bytes": 1024})
 
 
 def vectors():
