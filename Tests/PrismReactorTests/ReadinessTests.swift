@@ -103,7 +103,7 @@ import Testing
                 case 3:
                     #expect(reactor.remove(near))
                     #expect(!reactor.remove(near))
-                    UnixSocket.close(far)
+                    UnixSocket.shutdown(far, .both)
                     UnixSocket.shutdown(near, .both)
                 default: reactor.stop()
                 }
