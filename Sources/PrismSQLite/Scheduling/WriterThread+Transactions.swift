@@ -60,13 +60,13 @@ extension WriterThread {
             try connection.savepoint()
             try execute(ticket, executor)
             guard ticket.move(from: .running, to: .sealed) else {
-                try connection.rollbackToSavepoint()
+                undo(executor)
                 return .failure(.stopping)  // told to nobody: it is cancelled
             }
             try connection.release()
             return .success(())
         } catch {
-            if !connection.isAutocommit { try? connection.rollbackToSavepoint() }
+            undo(executor)
             return .failure(error)
         }
     }
@@ -75,7 +75,7 @@ extension WriterThread {
     private func complete(
         _ ticket: WorkTicket, _ transaction: TransactionReference, _ executor: Executor, _ result: Result<Void, Failure>
     ) {
-        let isOpen = !executor.connection.isAutocommit
+        let isOpen = isTransactionOpen(executor)
         if isOpen { writer.state.withLock { $0.queue.finished(transaction) } } else { end(transaction) }
         let effect: Completion.TransactionEffect = isOpen ? .unchanged : .ended
         let now = MonotonicClock.now()

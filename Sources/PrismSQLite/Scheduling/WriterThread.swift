@@ -106,7 +106,7 @@ final class WriterThread {
                 }
             case .run(let ticket):
                 let end = runMember(ticket, executor)
-                action = group.ran(end, isTransactionOpen: !executor.connection.isAutocommit)
+                action = group.ran(end, isTransactionOpen: isTransactionOpen(executor))
             case .supply(let max): action = group.supply(supply(max))
             case .commit:
                 do throws(Failure) {
@@ -156,7 +156,7 @@ final class WriterThread {
             try execute(ticket, executor)
             // From here on a cancel is too late: the group's COMMIT may carry it.
             guard ticket.move(from: .running, to: .sealed) else {
-                try connection.rollbackToSavepoint()
+                undo(executor)
                 ticket.frame = nil
                 return .cancelled
             }
@@ -166,7 +166,7 @@ final class WriterThread {
             ticket.heldAnswer = .body(start..<held.count)
             return .applied(answerBytes: output.count)
         } catch {
-            if !connection.isAutocommit { try? connection.rollbackToSavepoint() }
+            undo(executor)
             guard !ticket.isCancelled else {
                 ticket.frame = nil
                 return .cancelled
@@ -174,6 +174,18 @@ final class WriterThread {
             ticket.heldAnswer = .failure(error)
             return .refused(answerBytes: 256)
         }
+    }
+
+    /// Takes back what a request has done in its savepoint. When that fails, nothing of the transaction may be committed: it is
+    /// rolled back, at worst with its connection.
+    func undo(_ executor: Executor) {
+        guard isTransactionOpen(executor), (try? executor.connection.rollbackToSavepoint()) == nil else { return }
+        rollBack()
+    }
+
+    /// Whether this is still the writer's connection, in its transaction.
+    func isTransactionOpen(_ executor: Executor) -> Bool {
+        self.executor === executor && !executor.connection.isAutocommit
     }
 
     private func settle(_ ticket: WorkTicket, _ verdict: GroupCommit<WorkTicket>.Verdict, _ now: UInt64) {
