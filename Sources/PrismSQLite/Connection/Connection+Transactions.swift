@@ -13,7 +13,15 @@ extension Connection {
     /// - Parameter immediate: takes the write lock now; else a read transaction begins with its first statement.
     func begin(immediate: Bool) throws(Failure) {
         try checkThread()
-        try run(try statement(immediate ? .beginImmediate : .beginDeferred))
+        let statement = try statement(immediate ? .beginImmediate : .beginDeferred)
+        let wasAutocommit = isAutocommit
+        do throws(Failure) {
+            try run(statement)
+        } catch {
+            // SQLite polls once more after BEGIN has worked: it can be "interrupted" with its transaction open.
+            if wasAutocommit { try? rollback() }
+            throw error
+        }
     }
 
     /// - Throws: outcome NOT_EXECUTED when the transaction is surely still open (busy, a deferred constraint): roll it back

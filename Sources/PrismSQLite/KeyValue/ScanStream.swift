@@ -4,13 +4,13 @@ internal import PrismWire
 /// A scan on its way.
 final class ScanStream {
     private let executor: Executor
-    private let statement: PreparedStatement
+    /// Nil: closed. Given up before the connection is: whoever drops the stream last may be another thread.
+    private var statement: PreparedStatement?
     private let limit: UInt64
     private let isKeysOnly: Bool
     private var answered: UInt64 = 0
     /// The last key answered; for the cursor.
     private var lastKey: [UInt8] = []
-    private var isOpen = true
 
     init(_ message: Prism__V1__Scan, wallMilliseconds: Int64, on executor: Executor) throws(Failure) {
         self.executor = executor
@@ -18,20 +18,20 @@ final class ScanStream {
         isKeysOnly = message.keys_only != 0
         let isReverse = message.reverse != 0
         let bounds = KeyBounds(message.range, cursor: message.cursor, reverse: isReverse)
-        statement = try executor.connection.statement(
+        let statement = try executor.connection.statement(
             bounds.upper == nil ? (isReverse ? .scanDown : .scanUp) : (isReverse ? .scanDownBelow : .scanUpBelow))
         let transient = prism_sqlite3_transient()
         statement.bind(1, text: KeyValueExecutor.namespace(message.namespace_), transient)
         statement.bind(3, integer: wallMilliseconds)
         bounds.bind(statement, transient: transient)
+        self.statement = statement
     }
 
     deinit { close() }
 
     func close() {
-        guard isOpen else { return }
-        isOpen = false
-        statement.reset()
+        statement?.reset()
+        statement = nil
     }
 
     func next(mayBeCut: Bool, into output: inout ByteQueue) throws(Failure) -> Bool {
@@ -48,6 +48,7 @@ final class ScanStream {
     private func part(_ mayBeCut: Bool, into output: inout ByteQueue) throws(Failure) -> Bool {
         let bytesMax = mayBeCut ? executor.settings.streamPartBytes : executor.settings.resultBytesMax
         executor.arena.reset()
+        guard let statement else { throw Failure(.internal, at: .stream, "a stream was read after its end") }
         var entries: [UnsafeMutablePointer<Prism__V1__Entry>] = []
         var bytes = 0
         while true {
@@ -58,7 +59,7 @@ final class ScanStream {
                 // There is one more: the limit has ended the scan.
                 return try finish(entries, isLimited: true, into: &output)
             }
-            let entry = try read()
+            let entry = try read(statement)
             entries.append(entry)
             answered += 1
             bytes += entry.pointee.key.len + entry.pointee.value.len + 16
@@ -75,7 +76,7 @@ final class ScanStream {
         return try finish(entries, isLimited: false, into: &output)
     }
 
-    private func read() throws(Failure) -> UnsafeMutablePointer<Prism__V1__Entry> {
+    private func read(_ statement: PreparedStatement) throws(Failure) -> UnsafeMutablePointer<Prism__V1__Entry> {
         let entry = try executor.make(Prism__V1__Entry.self) { prism__v1__entry__init($0) }
         entry.pointee.key = try executor.copy(statement.blob(0).bytes)
         if !isKeysOnly { entry.pointee.value = try executor.copy(statement.blob(1).bytes) }

@@ -4,8 +4,9 @@ internal import PrismWire
 /// A client's statement on its way.
 final class QueryStream {
     private let executor: Executor
-    private var rows: RowReader
-    private var isOpen = true
+    /// Nil: closed. Given up before the connection is: whoever drops the stream last may be another thread, and the last
+    /// reference to a statement finalises it.
+    private var rows: RowReader?
 
     /// - Parameter statement: leased and bound; released at the end.
     init(_ statement: PreparedStatement, on executor: Executor) {
@@ -16,19 +17,16 @@ final class QueryStream {
     deinit { close() }
 
     func close() {
-        guard isOpen else { return }
-        isOpen = false
-        executor.connection.release(rows.statement)
+        guard let statement = rows?.statement else { return }
+        rows = nil
+        executor.connection.release(statement)
     }
 
     /// What a statement that writes returns is never cut: it is answered only when the change is durable.
     func next(mayBeCut: Bool, into output: inout ByteQueue) throws(Failure) -> Bool {
-        let mayBeCut = mayBeCut && rows.statement.isReadOnly
         do throws(Failure) {
             executor.arena.reset()
-            let (result, isLast) = try rows.read(
-                bytesMax: mayBeCut ? executor.settings.streamPartBytes : executor.settings.resultBytesMax,
-                mayBeCut: mayBeCut)
+            let (result, isLast) = try read(mayBeCut)
             executor.response.pointee.payload_case = PRISM__V1__RESPONSE__PAYLOAD_QUERY
             executor.response.pointee.query = result
             try executor.pack(into: &output)
@@ -38,5 +36,18 @@ final class QueryStream {
             close()
             throw error
         }
+    }
+
+    private func read(_ mayBeCut: Bool) throws(Failure) -> (UnsafeMutablePointer<Prism__V1__QueryResult>, Bool) {
+        guard let isReadOnly = rows?.statement.isReadOnly else { return try closed() }
+        let mayBeCut = mayBeCut && isReadOnly
+        let settings = executor.settings
+        let bytesMax = mayBeCut ? settings.streamPartBytes : settings.resultBytesMax
+        guard let read = try rows?.read(bytesMax: bytesMax, mayBeCut: mayBeCut) else { return try closed() }
+        return (read.result, read.isLast)
+    }
+
+    private func closed() throws(Failure) -> (UnsafeMutablePointer<Prism__V1__QueryResult>, Bool) {
+        throw Failure(.internal, at: .stream, "a stream was read after its end")
     }
 }

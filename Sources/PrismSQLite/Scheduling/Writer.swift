@@ -108,8 +108,10 @@ final class Writer: Sendable {
     func stop(deadlineNanoseconds: UInt64) {
         let left: [WorkTicket] = change { state in
             state.isClosing = true
+            // The holder's requests too: abandon would hand those over a second way.
+            let left = state.queue.removeAll()
             if let transaction = state.queue.holdingTransaction { _ = state.queue.abandon(transaction) }
-            return state.queue.removeAll()
+            return left
         }
         let now = MonotonicClock.now()
         for ticket in left { answers.fail(ticket, .stopping, now: now) }

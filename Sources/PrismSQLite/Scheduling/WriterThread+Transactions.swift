@@ -12,6 +12,9 @@ extension WriterThread {
         do throws(Failure) {
             try versions.begin(on: executor.connection)
         } catch {
+            // Nothing may stay open without a holder.
+            executor.connection.request = nil
+            rollBack()
             end(transaction)
             // Reserving version numbers may be in doubt; nothing of this request is.
             var failure = error

@@ -102,6 +102,7 @@ final class WriterThread {
                     action = group.began(true)
                 } catch {
                     groupFailure = error
+                    rollBack()
                     action = group.began(false)
                 }
             case .run(let ticket):
