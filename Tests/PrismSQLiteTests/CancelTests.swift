@@ -110,6 +110,44 @@ import Testing
         #expect(backend.finals(endless) == 0)
     }
 
+    /// The moment of the cancel moves through the request's life, so that some hit it while it runs.
+    @Test("a Savepoint whose cancel says that it has no effect is not there", arguments: [true, false])
+    func savepoint(isReadOnly: Bool) throws {
+        let backend = try TestBackend()
+        let transaction = try backend.begin(readOnly: isReadOnly)
+        var cancelled = 0
+        for round in 0..<600 {
+            let pending = backend.submit(.savepoint("s\(round)"), in: transaction, isReadOnlyTransaction: isReadOnly)
+            pause(round)
+            guard backend.cancel(pending) != .tooLate else {
+                #expect(try backend.answer(pending).isOK)
+                continue
+            }
+            cancelled += 1
+            #expect(try backend.call(.rollbackTo("s\(round)"), in: transaction).code == .notFound, "round \(round)")
+        }
+        #expect(cancelled > 0)
+        #expect(try backend.call(.rollback, in: transaction).isOK)
+    }
+
+    @Test("a Begin that is cancelled at any moment leaves the writer free") func begin() throws {
+        let backend = try TestBackend()
+        for round in 0..<600 {
+            let transaction = backend.newTransaction()
+            let pending = backend.submit(.begin, in: transaction)
+            pause(round)
+            if backend.cancel(pending) == .tooLate { _ = try backend.answer(pending) }
+            backend.backend.abandon(transaction)
+            if round % 50 == 0 { try backend.expect(.put("key", "\(round)")) }
+        }
+        try backend.expect(.put("key", "last"))
+    }
+
+    private func pause(_ round: Int) {
+        let end = MonotonicClock.now() + UInt64(round % 60) * 1_000
+        while MonotonicClock.now() < end {}
+    }
+
     @Test("a full queue: RESOURCE_EXHAUSTED, NOT_EXECUTED, with when to retry") func fullQueue() throws {
         let backend = try TestBackend(.init(queueRequestsMax: 4))
         let gate = try backend.begin()

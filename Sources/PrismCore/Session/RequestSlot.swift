@@ -43,6 +43,8 @@ struct RequestSlot {
 
     /// Whether it may change anything: decides between NOT_EXECUTED and UNKNOWN when nobody can tell.
     var mayWrite: Bool {
+        // They change what a later RollbackTo undoes, in read-only transactions as well.
+        if kind == .savepoint || kind == .rollbackTo { return true }
         if isReadOnly { return false }
         return kind.isKeyValueWrite || kind == .query || kind == .batch || kind == .commit
     }

@@ -159,4 +159,6 @@ final class ReaderConnection: @unchecked Sendable {
     /// Nil: closed.
     var executor: Executor?
     var parked: Parked?
+    /// The disk or the file failed under it inside a transaction: closed when that ends.
+    var isCondemned = false
 }

@@ -236,10 +236,11 @@ final class ReaderThread {
         let connection = pool.connections[number].executor?.connection
         connection?.request = nil
         var effect = Completion.TransactionEffect.unchanged
+        if case .failure(let failure) = result, failure.condemnsConnection {
+            pool.connections[number].isCondemned = true
+        }
         if ticket.transaction == .none {
-            var isUsable = true
-            if case .failure(let failure) = result { isUsable = !failure.condemnsConnection }
-            release(number, isUsable: isUsable)
+            release(number)
         } else if connection?.isAutocommit == false {
             pool.change { $0.scheduler.finished(ticket.transaction) }
         } else {
@@ -273,9 +274,10 @@ final class ReaderThread {
     /// Whether the connection is open afterwards.
     private func close(_ number: Int, unless isUsable: Bool) -> Bool {
         let connection = pool.connections[number]
-        if !isUsable {
+        if !isUsable || connection.isCondemned {
             connection.executor?.connection.close()
             connection.executor = nil
+            connection.isCondemned = false
         }
         return connection.executor != nil
     }
@@ -323,6 +325,8 @@ extension Executor {
         guard let frame = ticket.frame else { return .failure(.databaseNotOpen) }
         do throws(Failure) {
             let request = try decode(frame)
+            // Short, and without a savepoint of its own to undo it by: from here on a cancel is too late.
+            guard ticket.move(from: .running, to: .sealed) else { return .failure(.stopping) }  // told to nobody
             if let name = request.savepoint?.name.bytes { try connection.savepoint(named: name) }
             if let name = request.rollbackTo?.name.bytes { try connection.rollbackTo(named: name) }
             return .success(())

@@ -136,7 +136,9 @@ public final class SQLiteBackend: BackendPort {
             answers.fail(
                 ticket, .notAcquired(options.name), effect: ticket.kind == .begin ? .ended : .unchanged, now: now)
         }
-        table.nextExpiryNanoseconds = min(readers.nextExpiryNanoseconds, writer.nextExpiryNanoseconds)
+        // A query that turns out to write enters the writer's queue later, and no reactor sees it: look again in any case.
+        table.nextExpiryNanoseconds = min(
+            readers.nextExpiryNanoseconds, writer.nextExpiryNanoseconds, now + options.acquireTimeoutNanoseconds)
         return table.nextExpiryNanoseconds
     }
 

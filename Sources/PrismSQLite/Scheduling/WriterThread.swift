@@ -123,7 +123,7 @@ final class WriterThread {
             case .settle(let settlements, let mustReopen):
                 let now = MonotonicClock.now()
                 for settlement in settlements { settle(settlement.member, settlement.verdict, now) }
-                if mustReopen { reopen() }
+                if mustReopen || groupFailure?.condemnsConnection == true { reopen() }
                 return
             }
         }
