@@ -1,0 +1,65 @@
+/// What the engine asks of its server connections. Carried out by libpq (`PrismPostgreSQL`) or by a model of a server
+/// (`PrismSimulation`). Every call is made on one thread and never blocks; answers come as calls of the engine:
+/// `connected`, `connectFailed`, `received`, `lost`, `cancelReturned`.
+///
+/// A connection is always in pipeline mode. Commands are answered in the order in which they were sent, each by results and
+/// then `.end` (see `ServerResult`).
+public protocol PostgreSQLPort: AnyObject {
+    /// Opens a connection in the background.
+    func connect(_ connection: ServerConnectionReference)
+
+    /// Gives a connection up, whatever it is doing. Nothing is heard of it any more.
+    func close(_ connection: ServerConnectionReference)
+
+    /// Parses a statement under a name. Zero types: the server infers all of them; a zero among them: that one.
+    func sendPrepare(
+        _ connection: ServerConnectionReference, name: PreparedName, sql: UnsafeRawBufferPointer, types: [TypeOID])
+
+    /// Asks for a prepared statement's parameters and columns: answered by one `.described`.
+    func sendDescribe(_ connection: ServerConnectionReference, name: PreparedName)
+
+    /// Runs a prepared statement, its rows one by one.
+    func sendExecute(
+        _ connection: ServerConnectionReference, name: PreparedName, parameters: ParameterList, results: ValueFormat)
+
+    /// Runs a statement of ours without parameters (BEGIN, COMMIT, DEALLOCATE …), parsed and forgotten.
+    func sendStatement(_ connection: ServerConnectionReference, sql: String)
+
+    /// Ends a batch: answered by one `.synchronized`, behind everything that was sent before it.
+    func sendSync(_ connection: ServerConnectionReference)
+
+    /// Asks the server to cancel what the connection is running. `cancelReturned` says that the request has been delivered.
+    func cancel(_ connection: ServerConnectionReference)
+
+    /// Whether to go on reading from the connection: false holds the server back while a client does not read.
+    func setReading(_ connection: ServerConnectionReference, _ isReading: Bool)
+}
+
+/// Names one server connection: a place in the pool, and which use of that place.
+public struct ServerConnectionReference: Hashable, Sendable {
+    public let slot: Int
+    public let generation: UInt32
+
+    public init(slot: Int, generation: UInt32) {
+        self.slot = slot
+        self.generation = generation
+    }
+}
+
+/// The number of a prepared statement on one connection; its name there is `prism_N`. 0 is none.
+public struct PreparedName: Hashable, Sendable {
+    public let number: UInt32
+
+    public init(number: UInt32) { self.number = number }
+
+    public var text: String { "prism_\(number)" }
+}
+
+/// A type's number in `pg_type`; 0 is unknown.
+public typealias TypeOID = UInt32
+
+/// How a value is written.
+public enum ValueFormat: UInt8, Sendable {
+    case text = 0
+    case binary = 1
+}

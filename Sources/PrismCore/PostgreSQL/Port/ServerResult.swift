@@ -1,0 +1,101 @@
+/// One thing that a server connection has answered, about the oldest command that has not ended yet.
+///
+/// What a command is answered by: prepare: `.complete`; describe: `.described`; execute and statement: any `.row`, then
+/// `.complete`; any of them instead: `.failed`, or `.skipped` behind a failure. Then `.end`. A sync: `.synchronized` alone,
+/// without `.end`; before that a commit that failed is `.failed` and `.end`.
+///
+/// Everything in it is borrowed until the call returns.
+public enum ServerResult {
+    case described(parameters: [TypeOID], columns: [ServerColumn])
+    /// One row; `columns` as on every row of the command.
+    case row(ServerRow)
+    /// - Parameters:
+    ///   - columns: for a command that returns rows, also when there was none; otherwise empty.
+    ///   - tag: the command tag, such as `INSERT 0 1`; empty for prepare.
+    case complete(columns: ServerColumns?, tag: String)
+    case failed(ServerError)
+    /// Not carried out, because something before it in the batch failed.
+    case skipped
+    /// The command is over.
+    case end
+    /// The batch is over; where the connection stands now.
+    case synchronized(TransactionStatus)
+    /// COPY, or an answer nobody knows: the connection cannot be used any more.
+    case unusable(String)
+}
+
+/// PQtransactionStatus between two batches.
+public enum TransactionStatus: UInt8, Sendable {
+    case idle
+    case open
+    case failed
+    case unknown
+}
+
+public struct ServerColumn: Sendable, Equatable {
+    public var name: String
+    /// Of a domain: its base type.
+    public var type: TypeOID
+
+    public init(name: String, type: TypeOID) {
+        self.name = name
+        self.type = type
+    }
+}
+
+/// The columns of one command's rows; made once for all of them.
+public final class ServerColumns: Sendable {
+    public let columns: [ServerColumn]
+    public let format: ValueFormat
+
+    public init(_ columns: [ServerColumn], format: ValueFormat) {
+        self.columns = columns
+        self.format = format
+    }
+}
+
+public struct ServerRow {
+    public let columns: ServerColumns
+    /// One a column; a nil base address is NULL (an empty value has one).
+    public let values: UnsafeBufferPointer<UnsafeRawBufferPointer>
+
+    public init(columns: ServerColumns, values: UnsafeBufferPointer<UnsafeRawBufferPointer>) {
+        self.columns = columns
+        self.values = values
+    }
+}
+
+/// What the server says of a command that failed. Texts are the server's own.
+public struct ServerError: Error, Sendable, Equatable {
+    public enum Severity: UInt8, Sendable {
+        case error
+        /// The connection ends with it.
+        case fatal
+        /// The server ends with it.
+        case panic
+    }
+
+    public var severity: Severity
+    /// Five characters.
+    public var sqlState: String
+    public var message: String
+    public var detail: String
+    public var hint: String
+    /// In characters of the statement, from 1; 0: none.
+    public var position: UInt32
+    /// The constraint, column or table that it is about, where the server says so.
+    public var constraint: String
+
+    public init(
+        severity: Severity = .error, sqlState: String, message: String, detail: String = "", hint: String = "",
+        position: UInt32 = 0, constraint: String = ""
+    ) {
+        self.severity = severity
+        self.sqlState = sqlState
+        self.message = message
+        self.detail = detail
+        self.hint = hint
+        self.position = position
+        self.constraint = constraint
+    }
+}
