@@ -1,0 +1,43 @@
+/// Prism's own tables in a PostgreSQL database, in a schema of their own.
+public enum PostgreSQLSchema {
+    public static let version: Int64 = 1
+
+    /// Taken by everyone who creates the tables, until the transaction ends: many may start at once. "prism" in ASCII.
+    public static let lock = "SELECT pg_advisory_xact_lock(482_955_850_605)"
+
+    /// Whether there is a schema of ours; says nothing of its version. One row, one boolean.
+    public static let exists = """
+        SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'prism' AND c.relname = 'meta')
+        """
+
+    /// One row, one int8; none: the tables are not ours.
+    public static let readVersion = "SELECT value FROM prism.meta WHERE name = 'schema_version'"
+
+    /// What creates everything that is missing: to run in one transaction, behind `lock`.
+    public static let statements = [
+        "CREATE SCHEMA IF NOT EXISTS prism",
+        "CREATE TABLE IF NOT EXISTS prism.meta (name text PRIMARY KEY, value bigint NOT NULL)",
+        // Compared byte by byte, like the key: that is the order SQLite has, and no upgrade of a collation changes it.
+        """
+        CREATE TABLE IF NOT EXISTS prism.entry (
+            namespace text COLLATE "C" NOT NULL, key bytea NOT NULL, value bytea NOT NULL, version bigint NOT NULL,
+            expires_at bigint, PRIMARY KEY (namespace, key))
+        """,
+        "CREATE INDEX IF NOT EXISTS entry_expiry ON prism.entry (expires_at) WHERE expires_at IS NOT NULL",
+        """
+        CREATE TABLE IF NOT EXISTS prism.idempotency (
+            uid bigint NOT NULL, key text COLLATE "C" NOT NULL, fingerprint bytea NOT NULL, answer bytea,
+            created_at bigint NOT NULL, PRIMARY KEY (uid, key))
+        """,
+        "CREATE INDEX IF NOT EXISTS idempotency_age ON prism.idempotency (created_at)",
+        // A cache above 1 would hand each session a block of numbers: an entry's versions would go back.
+        "CREATE SEQUENCE IF NOT EXISTS prism.version AS bigint CACHE 1",
+        "INSERT INTO prism.meta (name, value) VALUES ('schema_version', \(version)) ON CONFLICT DO NOTHING",
+    ]
+
+    /// What `prism schema print` shows: a script that can be run again and again.
+    public static func print() -> String {
+        (["BEGIN", lock] + statements + ["COMMIT"]).map { $0 + ";\n" }.joined()
+    }
+}
