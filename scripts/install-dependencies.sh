@@ -49,5 +49,17 @@ fi
 # shellcheck disable=SC2086 # lists of words on purpose
 {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null
+    # The tests start clusters of their own and want only the programs: where Debian's PostgreSQL comes new to the machine, it
+    # is told not to make and start a cluster for all.
+    case " $missing " in
+    *" postgresql "*)
+        if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+            $as_root env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y -q --no-install-recommends postgresql-common </dev/null
+            $as_root sed -i 's/^#* *create_main_cluster.*/create_main_cluster = false/' \
+                /etc/postgresql-common/createcluster.conf
+        fi
+        ;;
+    esac
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing </dev/null
 }

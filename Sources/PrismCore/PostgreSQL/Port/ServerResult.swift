@@ -32,6 +32,7 @@ public enum TransactionStatus: UInt8, Sendable {
     case unknown
 }
 
+/// One column of a result.
 public struct ServerColumn: Sendable, Equatable {
     public var name: String
     /// Of a domain: its base type.
@@ -54,6 +55,7 @@ public final class ServerColumns: Sendable {
     }
 }
 
+/// One row of a result, borrowed.
 public struct ServerRow {
     public let columns: ServerColumns
     /// One a column; a nil base address is NULL (an empty value has one).
