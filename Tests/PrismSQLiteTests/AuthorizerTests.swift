@@ -67,9 +67,11 @@ import Testing
         "SELECT sql FROM sqlite_stmt",
     ].map { Refused($0, .permissionDenied, "prism_") }
 
-    static let extensions = ["SELECT load_extension('/tmp/x.so')", "SELECT Load_Extension('/tmp/x.so', 'y')"].map {
-        Refused($0, .permissionDenied, "extensions")
-    }
+    static let extensions = [
+        "SELECT load_extension('/tmp/x.so')", "SELECT Load_Extension('/tmp/x.so', 'y')",
+        "SELECT hex(fts3_tokenizer('simple'))", "SELECT FTS3_Tokenizer('mine', x'4141414141414141')",
+        "INSERT INTO mine SELECT 3, fts3_tokenizer('mine', x'4141414141414141')",
+    ].map { Refused($0, .permissionDenied, "extensions") }
 
     static let all =
         transactionControl + savepoints + attaching + vacuuming + pragmas + temporary + ownTables + extensions
@@ -140,6 +142,30 @@ import Testing
             let answer = try backend.call(.query(sql))
             #expect(!answer.isOK || answer.rows.isEmpty, "\(sql): \(answer.rows)")
         }
+    }
+
+    static let references = [
+        "CREATE TABLE child (a REFERENCES prism_entry (value))",
+        "CREATE TABLE child (a, b, FOREIGN KEY (a, b) REFERENCES Prism_Entry (namespace, key) ON DELETE CASCADE)",
+        "ALTER TABLE mine ADD COLUMN version REFERENCES prism_meta (value)",
+    ]
+
+    /// SQLite does not tell the authorizer what it refers to. Without a row it would fail every write of Prism's.
+    @Test("no foreign key refers to a table of Prism's", arguments: references)
+    func foreignKeyToOwnTable(_ sql: String) throws {
+        let backend = try Self.backend()
+        func check(_ answer: Answer) throws {
+            #expect(answer.code == .permissionDenied && answer.outcome == .notExecuted, "\(answer.message)")
+            try backend.expect(.put("secret", "of another client"))
+            try backend.expect(.delete("secret"))
+        }
+        try check(backend.call(.query(sql)))
+        try check(backend.call(.batch([.init("CREATE TABLE other (a)"), .init(sql)])))
+        let transaction = try backend.begin()
+        #expect(try backend.call(.query(sql), in: transaction).code == .permissionDenied)
+        try backend.expect(.rollback, in: transaction)
+        try backend.expect(.query("CREATE TABLE child (a REFERENCES mine (id))"))
+        try TestBackend(backend.directory).expect(.put("secret", "after a restart"))
     }
 
     /// SQLite does not tell the authorizer the new name.

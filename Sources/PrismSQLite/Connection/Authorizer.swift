@@ -14,7 +14,7 @@ struct Authorizer {
     }
 
     enum Refusal: UInt8 {
-        case transactionControl, savepoint, attach, vacuum, pragma, temporary, ownTable, loadExtension
+        case transactionControl, savepoint, attach, vacuum, pragma, temporary, ownTable, nativeCode
     }
 
     var mode = Mode.trusted
@@ -22,8 +22,9 @@ struct Authorizer {
     var refusal: Refusal?
     /// The first of INSERT, UPDATE and DELETE that the statement itself (not a trigger) does; 0: none.
     var firstWrite: Int32 = 0
-    /// The statement alters a table: what it leaves behind is checked after it has run, since a new name is not told here.
-    var altersTable = false
+    /// The statement makes or alters a table: what it leaves behind is checked after it has run, since neither a new name nor
+    /// the table that a foreign key refers to is told here.
+    var shapesTable = false
 
     static let ownPrefix = "prism_"
 
@@ -54,7 +55,7 @@ struct Authorizer {
         case SQLITE_CREATE_TEMP_TABLE, SQLITE_CREATE_TEMP_INDEX, SQLITE_CREATE_TEMP_TRIGGER, SQLITE_CREATE_TEMP_VIEW,
             SQLITE_DROP_TEMP_TABLE, SQLITE_DROP_TEMP_INDEX, SQLITE_DROP_TEMP_TRIGGER, SQLITE_DROP_TEMP_VIEW:
             return .temporary
-        case SQLITE_FUNCTION: return Self.matches(second, "load_extension") ? .loadExtension : nil
+        case SQLITE_FUNCTION: return Self.isNative(function: second) ? .nativeCode : nil
         case SQLITE_READ: return Self.isOwn(first) ? .ownTable : nil
         case SQLITE_INSERT, SQLITE_UPDATE, SQLITE_DELETE:
             if Self.isOwn(first) { return .ownTable }
@@ -63,7 +64,7 @@ struct Authorizer {
         case SQLITE_CREATE_TABLE, SQLITE_CREATE_VIEW, SQLITE_CREATE_VTABLE, SQLITE_ALTER_TABLE:
             // `CREATE TABLE temp.t` counts as no temporary table here.
             if Self.matches(database, "temp") { return .temporary }
-            if action == SQLITE_ALTER_TABLE { altersTable = true }
+            if action == SQLITE_CREATE_TABLE || action == SQLITE_ALTER_TABLE { shapesTable = true }
             return Self.isOwn(first) || Self.isOwn(second) ? .ownTable : nil
         case SQLITE_CREATE_INDEX, SQLITE_CREATE_TRIGGER, SQLITE_DROP_TABLE, SQLITE_DROP_INDEX, SQLITE_DROP_TRIGGER,
             SQLITE_DROP_VIEW, SQLITE_DROP_VTABLE:
@@ -93,6 +94,11 @@ struct Authorizer {
         guard let name else { return false }
         return sqlite3_strnicmp(name, ownPrefix, Int32(ownPrefix.utf8.count)) == 0 || matches(name, "sqlite_dbpage")
             || matches(name, "sqlite_stmt")
+    }
+
+    /// fts3_tokenizer answers a pointer, and takes a blob for one: a call to any address.
+    private static func isNative(function: UnsafePointer<CChar>?) -> Bool {
+        matches(function, "load_extension") || matches(function, "fts3_tokenizer")
     }
 
     private static func matches(_ name: UnsafePointer<CChar>?, _ expected: String) -> Bool {
@@ -127,8 +133,11 @@ extension Authorizer.Refusal {
                 .permissionDenied, at: .execute,
                 "names that begin with prism_, sqlite_dbpage and sqlite_stmt belong to Prism: use the key-value operations, and other names for your own tables",
                 sqliteCode: SQLITE_AUTH)
-        case .loadExtension:
-            Failure(.permissionDenied, at: .execute, "extensions cannot be loaded", sqliteCode: SQLITE_AUTH)
+        case .nativeCode:
+            Failure(
+                .permissionDenied, at: .execute,
+                "extensions cannot be loaded, nor tokenizers given or read as addresses (load_extension, fts3_tokenizer)",
+                sqliteCode: SQLITE_AUTH)
         }
     }
 

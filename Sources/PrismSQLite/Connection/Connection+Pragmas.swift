@@ -15,7 +15,8 @@ extension Connection {
         _ = sqlite3_limit(handle, SQLITE_LIMIT_WORKER_THREADS, 0)
         for (option, value) in [
             (SQLITE_DBCONFIG_DEFENSIVE, 1), (SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
-            (SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0), (SQLITE_DBCONFIG_ENABLE_FKEY, 1),
+            (SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0), (SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0),
+            (SQLITE_DBCONFIG_ENABLE_FKEY, 1),
         ] {
             let result = prism_sqlite3_db_switch(handle, option, Int32(value))
             guard result == SQLITE_OK else { throw failure(result, doing: "configuring SQLite") }

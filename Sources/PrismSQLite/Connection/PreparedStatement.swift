@@ -9,7 +9,7 @@ final class PreparedStatement {
     let isReadOnly: Bool
     /// The first of SQLITE_INSERT, SQLITE_UPDATE, SQLITE_DELETE it does itself; 0: none.
     let firstWrite: Int32
-    let altersTable: Bool
+    let shapesTable: Bool
     /// The command's word in upper case; empty for Prism's own.
     let tag: CommandTag
     let parameters: ParameterMap
@@ -17,14 +17,14 @@ final class PreparedStatement {
     var isInUse = false
 
     init(
-        handle: OpaquePointer, mode: Authorizer.Mode, firstWrite: Int32 = 0, altersTable: Bool = false,
+        handle: OpaquePointer, mode: Authorizer.Mode, firstWrite: Int32 = 0, shapesTable: Bool = false,
         tag: CommandTag = .none, parameters: ParameterMap = .none
     ) {
         self.handle = handle
         self.mode = mode
         self.isReadOnly = sqlite3_stmt_readonly(handle) != 0 || sqlite3_stmt_isexplain(handle) != 0
         self.firstWrite = firstWrite
-        self.altersTable = altersTable
+        self.shapesTable = shapesTable
         self.tag = tag
         self.parameters = parameters
     }

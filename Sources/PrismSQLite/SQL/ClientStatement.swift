@@ -11,7 +11,7 @@ enum ClientStatement {
         connection.authorizer.pointee.mode = .client
         connection.authorizer.pointee.refusal = nil
         connection.authorizer.pointee.firstWrite = 0
-        connection.authorizer.pointee.altersTable = false
+        connection.authorizer.pointee.shapesTable = false
         let base = text.baseAddress?.assumingMemoryBound(to: CChar.self)
         var prepared: OpaquePointer?
         var tail: UnsafePointer<CChar>?
@@ -24,7 +24,7 @@ enum ClientStatement {
         guard let prepared else { throw invalid("the SQL text holds no statement") }
         let statement = PreparedStatement(
             handle: prepared, mode: .client, firstWrite: connection.authorizer.pointee.firstWrite,
-            altersTable: connection.authorizer.pointee.altersTable,
+            shapesTable: connection.authorizer.pointee.shapesTable,
             tag: CommandTag(keyword: sql.firstKeyword, firstWrite: connection.authorizer.pointee.firstWrite),
             parameters: ParameterMap(of: prepared))
         if let base, let tail, !sql.isNothing(from: tail - base) {

@@ -46,7 +46,7 @@ struct RowReader {
             try set(rows, in: result)
             return (result, false)
         }
-        if statement.altersTable { try Schema.checkOwnNames(on: executor.connection) }
+        if statement.shapesTable { try Schema.checkOwnTables(on: executor.connection) }
         try set(rows, in: result)
         result.pointee.tag = statement.tag.bytes
         if statement.tag.countsRows {

@@ -30,15 +30,22 @@ public enum Schema {
         try apply(on: connection)
     }
 
-    /// What ALTER TABLE has left: the authorizer is not told the new name of a RENAME.
-    /// - Throws: PERMISSION_DENIED when there is an object with our prefix that is not ours; whoever runs it undoes it.
-    static func checkOwnNames(on connection: Connection) throws(Failure) {
+    /// What CREATE TABLE and ALTER TABLE have left: the authorizer is told neither the new name of a RENAME nor what a foreign
+    /// key refers to. One that refers to a table of ours keeps us from changing it: a mismatch fails every write, without a
+    /// single row in the client's table.
+    /// - Throws: PERMISSION_DENIED; whoever runs it undoes it.
+    static func checkOwnTables(on connection: Connection) throws(Failure) {
         let strangers = try connection.integer(
             """
             SELECT count(*) FROM sqlite_master WHERE lower(substr(name, 1, 6)) = '\(Authorizer.ownPrefix)' AND name NOT IN
             ('prism_meta', 'prism_entry', 'prism_entry_expiry', 'prism_idempotency', 'prism_idempotency_age')
             """)
-        guard strangers == 0 else { throw Authorizer.Refusal.ownTable.failure }
+        let references = try connection.integer(
+            """
+            SELECT count(*) FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f
+            WHERE m.type = 'table' AND lower(substr(f."table", 1, 6)) = '\(Authorizer.ownPrefix)'
+            """)
+        guard strangers == 0, references == 0 else { throw Authorizer.Refusal.ownTable.failure }
     }
 
     static func apply(on connection: Connection) throws(Failure) {
