@@ -23,7 +23,9 @@ extension SettingsTable {
         .size(
             "limits.buffered_bytes", \.limits.bufferedBytes, mib(256), in: kib(1)...gib(64),
             "Bytes buffered for all connections."
-        ).limit("New requests get `RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry."),
+        ).limit(
+            "New requests get `RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry; from half of it on those of connections that hold more than their equal part of the other half."
+        ),
         .size(
             "limits.decode_bytes", \.limits.decodeBytes, mib(16), in: kib(1)...gib(1),
             "Memory that one decoded request may use."

@@ -53,7 +53,7 @@ extension Multiplexer {
                 .deadlineExceeded, at: .admission, "the deadline had passed when the request arrived", isRetryable: true
             )
         }
-        guard bufferedBytes + frame.count <= settings.bufferedBytesMax else {
+        guard !isAboveShare(index, adding: frame.count) else {
             throw limit("limits.buffered_bytes (\(settings.bufferedBytesMax))")
         }
         guard !requests.isFull else { throw limit("limits.in_flight (\(requests.capacityMax))") }
@@ -109,6 +109,17 @@ extension Multiplexer {
         return min(deadline, saturatingSum(arrived, settings.maximumTimeoutNanoseconds))
     }
 
+    /// Whether a connection may not hold that many bytes more. The first half of `bufferedBytesMax` is whoever's comes first; of
+    /// the other half each connection has its equal part, so that clients that do not read cannot shut out the others.
+    func isAboveShare(_ index: Int, adding bytes: Int) -> Bool {
+        let total = bufferedBytes + bytes
+        if total > settings.bufferedBytesMax { return true }
+        let half = settings.bufferedBytesMax / 2
+        guard total > half, connections.count > 1 else { return false }
+        let own = connections[index].bufferedBytes + connections[index].frameBytes + bytes
+        return own > half / connections.count
+    }
+
     private func limit(_ name: String) -> Failure {
         Failure(
             .resourceExhausted, at: .admission, "\(name) is reached; wait, or send less at a time", isRetryable: true,
@@ -160,6 +171,7 @@ extension Multiplexer {
     private mutating func enter(_ slot: RequestSlot, of index: Int) -> Int {
         guard let position = requests.insert({ slot }) else { preconditionFailure("admission checks the table first") }
         bufferedBytes += Int(slot.frameBytes)
+        connections[index].frameBytes += Int(slot.frameBytes)
         requestIndex.insert(connection: index, id: slot.id, slot: position)
         requests[position].timer = timers.add(deadline: slot.deadline, kind: .request, index: position)
         let first = connections[index].firstRequest

@@ -30,6 +30,14 @@ extension Multiplexer {
         guard body.count <= settings.wire.frameBytesMax - ResponseFrame.overheadBytesMax else {
             return violatedByPart(slot, bytes: body.count, now)
         }
+        guard mayWait(body.count, on: index) else {
+            return cut(
+                slot,
+                Failure(
+                    .resourceExhausted, at: .stream, outcome: requests[slot].mayWrite ? .unknown : .notExecuted,
+                    Self.bufferIsFull, isRetryable: !requests[slot].mayWrite,
+                    retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds), now)
+        }
         let before = connections[index].output.count
         ResponseFrame.appendPart(id: requests[slot].id, body: body, to: &connections[index].output)
         bufferedBytes += connections[index].output.count - before
@@ -39,17 +47,34 @@ extension Multiplexer {
         requestFlush(index)
     }
 
-    /// A part that no client could read. The backend is asked to stop; what it still says of the request is dropped.
+    /// A part that no client could read.
     private mutating func violatedByPart(_ slot: Int, bytes: Int, _ now: UInt64) {
         violated("a part of \(bytes) bytes, above limits.frame_bytes")
+        cut(
+            slot,
+            Failure(
+                .internal, at: .stream, outcome: requests[slot].mayWrite ? .unknown : .notExecuted,
+                "a part of the answer has \(bytes) bytes, above limits.frame_bytes (\(settings.wire.frameBytesMax))"),
+            now)
+    }
+
+    /// Ends a stream. The backend is asked to stop; what it still says of the request is dropped.
+    private mutating func cut(_ slot: Int, _ failure: Failure, _ now: UInt64) {
         let (transaction, kind) = (Int(requests[slot].transaction), requests[slot].kind)
-        let failure = Failure(
-            .internal, at: .stream, outcome: requests[slot].mayWrite ? .unknown : .notExecuted,
-            "a part of the answer has \(bytes) bytes, above limits.frame_bytes (\(settings.wire.frameBytesMax))")
         actions.append(.cancel(backend: Int(requests[slot].backend), requestReference(slot)))
         finish(slot, failure, now)
         if transaction >= 0 { transactionAdvanced(transaction, kind, failure.code, .unchanged, now) }
     }
+
+    /// Whether so many bytes of an answer may join those that the client has not read.
+    private func mayWait(_ bytes: Int, on index: Int) -> Bool {
+        let room = settings.bufferedBytesPerConnectionMax * MultiplexerSettings.outputOverrunFactor
+        return bytes <= 4_096
+            || (connections[index].output.count + bytes <= room && !isAboveShare(index, adding: bytes))
+    }
+
+    private static let bufferIsFull =
+        "the buffers are full of answers that the client has not read; read them, or ask for less at a time"
 
     /// The final answer of a request in flight; frees its slot. Returns the code that the client is told.
     @discardableResult
@@ -97,10 +122,8 @@ extension Multiplexer {
 
     /// Why a result of this size cannot be sent; nil: it can.
     private func obstacle(toAnswer slot: Int, bodyBytes: Int) -> Failure? {
-        let waiting = connections[Int(requests[slot].connection)].output.count
-        let room = settings.bufferedBytesPerConnectionMax * MultiplexerSettings.outputOverrunFactor
         let fitsFrame = bodyBytes <= settings.wire.frameBytesMax - ResponseFrame.overheadBytesMax
-        if fitsFrame, bodyBytes <= 4_096 || waiting + bodyBytes <= room { return nil }
+        if fitsFrame, mayWait(bodyBytes, on: Int(requests[slot].connection)) { return nil }
         // In a transaction this answer poisons the handle, so that nothing of the request can be committed.
         let holds = requests[slot].mayWrite && (requests[slot].transaction < 0 || requests[slot].kind == .commit)
         let outcome: Outcome = holds ? .executed : .notExecuted
@@ -111,8 +134,7 @@ extension Multiplexer {
             )
         }
         return Failure(
-            .resourceExhausted, at: .stream, outcome: outcome,
-            "the connection's buffer is full of answers that the client has not read; read them, or ask for less at a time",
+            .resourceExhausted, at: .stream, outcome: outcome, Self.bufferIsFull,
             isRetryable: !holds, retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds)
     }
 
@@ -147,6 +169,7 @@ extension Multiplexer {
         if requests[slot].timer >= 0 { timers.cancel(requests[slot].timer) }
         requestIndex.remove(connection: index, id: requests[slot].id)
         bufferedBytes -= Int(requests[slot].frameBytes)
+        connections[index].frameBytes -= Int(requests[slot].frameBytes)
         requests.remove(slot)
         if connections[index].isReadingPaused || connections[index].state != .open { requestSettling(index) }
     }

@@ -41,5 +41,8 @@ struct Connection: ~Copyable {
         self.clientLabel = clientLabel
     }
 
+    /// Messages that its requests in flight hold.
+    var frameBytes = 0
+
     var bufferedBytes: Int { input.count + output.count }
 }
