@@ -129,7 +129,7 @@ class ManifestTests(StartTestCase):
         (backend,) = self.config["backends"]
         decoded = 16 << 20  # limits.decode_bytes
         needed = (size(self.config["limits"]["buffered_bytes"]) + decoded
-                  + size(backend["cache_size"]) * (1 + backend["reader_connections"]))
+                  + (size(backend["cache_size"]) + size(backend["statement_memory"])) * (1 + backend["reader_connections"]))
         self.assertLess(needed, 0.75 * size(self.sidecar["resources"]["limits"]["memory"]))
 
     def test_the_two_containers_share_the_socket_by_group(self):

@@ -22,6 +22,7 @@ struct BackendTests {
                 statement_cache: 0
                 checkpoint_pages: 9
                 cache_size: 1MiB
+                statement_memory: 2MiB
                 mmap_size: 1GiB
                 sweep_interval: 2s
                 sweep_rows: 3
@@ -58,6 +59,7 @@ struct BackendTests {
         #expect(sqlite.statementCache == 0)
         #expect(sqlite.checkpointPages == 9)
         #expect(sqlite.cacheBytes == 1 << 20)
+        #expect(sqlite.statementMemoryBytes == 2 << 20)
         #expect(sqlite.mmapBytes == 1 << 30)
         #expect(sqlite.sweepIntervalNanoseconds == 2_000_000_000)
         #expect(sqlite.sweepRows == 3)
@@ -68,7 +70,7 @@ struct BackendTests {
         #expect(postgresql.idleTimeoutNanoseconds == 60_000_000_000)
         #expect(postgresql.lifetimeNanoseconds == 3_600_000_000_000)
         #expect(postgresql.pooled)
-        #expect(configuration.origin(of: "backends.orders_1.pooled") == .file("prism.yaml", line: 29))
+        #expect(configuration.origin(of: "backends.orders_1.pooled") == .file("prism.yaml", line: 30))
     }
 
     @Test(

@@ -3,10 +3,24 @@
 #define PRISM_CSQLITE_H
 
 #include <sqlite3.h>
+#include <stdint.h>
 
-// Before the first connection: without the global memory statistics every allocation of every thread is one lock cheaper.
+// Before the first connection: SQLite's allocations go through accounts, and never to the end of a thread's stack.
 // Refused (harmlessly) once SQLite is initialised.
-static inline int prism_sqlite3_configure(void) { return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+int prism_sqlite3_configure(void);
+
+// Counts what is allocated while it is charged, and refuses what would go above `bytes_max`. Lives until its creator has
+// released it and everything charged to it is freed, on whichever thread.
+typedef struct prism_sqlite3_account prism_sqlite3_account;
+prism_sqlite3_account *prism_sqlite3_account_create(int64_t bytes_max);
+void prism_sqlite3_account_release(prism_sqlite3_account *account);
+int64_t prism_sqlite3_account_bytes(prism_sqlite3_account *account);
+
+// What the calling thread allocates from now on is charged to this account; NULL: to none.
+void prism_sqlite3_charge(prism_sqlite3_account *account);
+
+// From now on the calling thread's allocations fail as long as `stop` answers other than 0; NULL: no more.
+void prism_sqlite3_stop_when(int (*stop)(void *), void *argument);
 
 // Switches of sqlite3_db_config that take one integer.
 static inline int prism_sqlite3_db_switch(sqlite3 *db, int option, int value) {

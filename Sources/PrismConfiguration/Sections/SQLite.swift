@@ -31,6 +31,8 @@ extension Configuration {
         public internal(set) var checkpointPages = 0
         /// Page cache a connection, bytes.
         public internal(set) var cacheBytes = 0
+        /// What a connection's client statements may take beyond that, bytes.
+        public internal(set) var statementMemoryBytes = 0
         /// Memory-mapped part of the file, bytes; 0: none.
         public internal(set) var mmapBytes = 0
         /// Between two rounds of the sweeper.

@@ -48,6 +48,10 @@ extension SettingsTable {
         ).limit("A checkpoint runs after the commit."),
         .size("cache_size", \.sqlite.cacheBytes, mib(16), in: kib(64)...gib(16), "Page cache of a connection.")
             .limit("SQLite drops the page used longest ago."),
+        .size(
+            "statement_memory", \.sqlite.statementMemoryBytes, mib(32), in: mib(1)...gib(16),
+            "What client statements of one connection may take beyond its page cache: sorting, grouping, recursion."
+        ).limit("`RESOURCE_EXHAUSTED`, `NOT_EXECUTED`; also for a statement nested too deeply."),
         .size("mmap_size", \.sqlite.mmapBytes, 0, in: 0...gib(1_024), "Part of the file that is memory-mapped."),
         .duration(
             "sweep_interval", \.sqlite.sweepIntervalNanoseconds, seconds(1), in: milliseconds(10)...hours(24),

@@ -2,6 +2,9 @@ internal import CSQLite
 internal import PrismWire
 
 extension Connection {
+    /// The longest pattern of LIKE and GLOB, bytes.
+    static let patternBytesMax = 1_000
+
     /// Everything that a connection must be told after opening; nothing of it is remembered in the file but WAL.
     func configure() throws(Failure) {
         // Limits and switches first: they also bound what a hostile file's schema can do while it is read.
@@ -13,6 +16,8 @@ extension Connection {
         _ = sqlite3_limit(
             handle, SQLITE_LIMIT_LENGTH, Int32(clamping: max(limits.frameBytesMax, limits.valueBytesMax) + (64 << 10)))
         _ = sqlite3_limit(handle, SQLITE_LIMIT_WORKER_THREADS, 0)
+        // LIKE and GLOB take time by the product of pattern and text, and a stack frame a wildcard; nothing can stop them.
+        _ = sqlite3_limit(handle, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, Int32(Self.patternBytesMax))
         for (option, value) in [
             (SQLITE_DBCONFIG_DEFENSIVE, 1), (SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
             (SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0), (SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0),

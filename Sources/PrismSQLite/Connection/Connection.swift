@@ -18,6 +18,8 @@ final class Connection: @unchecked Sendable {
     let handle: OpaquePointer
     let authorizer: UnsafeMutablePointer<Authorizer>
     private let stop: UnsafeMutablePointer<StopState>
+    /// What client statements take of memory; nil: unlimited, since SQLite was there before us.
+    private let account: OpaquePointer?
     private var thread = pthread_self()
     private var own: [PreparedStatement?]
     private var cache: StatementCache
@@ -50,6 +52,8 @@ final class Connection: @unchecked Sendable {
         own = Array(repeating: nil, count: OwnStatement.allCases.count)
         cache = StatementCache(capacity: settings.statementCacheMax)
         StopState.install(on: handle, state: stop)
+        // The cache's pages are allocated by whoever reads them first.
+        account = prism_sqlite3_account_create(Int64(clamping: settings.cacheSizeBytes + settings.statementMemoryBytes))
         do throws(Failure) {
             try configure()
             guard Authorizer.install(on: handle, state: authorizer) == SQLITE_OK else {
@@ -70,6 +74,7 @@ final class Connection: @unchecked Sendable {
         authorizer.deallocate()
         stop.deinitialize(count: 1)
         stop.deallocate()
+        prism_sqlite3_account_release(account)
     }
 
     /// Finalises all statements and closes the file; the last writer to close checkpoints the log. Idempotent.
@@ -122,7 +127,27 @@ final class Connection: @unchecked Sendable {
     @inline(__always)
     func step(_ statement: PreparedStatement) -> Int32 {
         authorizer.pointee.mode = statement.mode
-        return sqlite3_step(statement.handle)
+        guard statement.mode == .client else { return sqlite3_step(statement.handle) }
+        return charged { sqlite3_step(statement.handle) }
+    }
+
+    /// Runs a call of SQLite for a client: what it allocates is bounded by `statementMemoryBytes`.
+    func charged(_ call: () -> Int32) -> Int32 {
+        prism_sqlite3_charge(account)
+        defer { prism_sqlite3_charge(nil) }
+        return call()
+    }
+
+    /// The same for compiling, which a cancel stops as well.
+    func compiling(_ call: () -> Int32) -> Int32 { StopState.polled(stop) { charged(call) } }
+
+    /// Bytes that client statements hold, with the pages that they have read.
+    var chargedBytes: Int { Int(prism_sqlite3_account_bytes(account)) }
+
+    /// Gives back what is only kept to be faster, so that the next statement finds room.
+    func releaseMemory() {
+        cache.removeAll()
+        sqlite3_db_release_memory(handle)
     }
 
     /// Runs one of Prism's own statements that answers no row, and resets it.

@@ -19,6 +19,8 @@ public struct SQLiteSettings: Sendable {
     public var statementCacheMax = 256
     /// Page cache of each connection.
     public var cacheSizeBytes = 16 << 20
+    /// What a connection's client statements may take beyond that: sorts, groups, recursive WITH, compiled statements.
+    public var statementMemoryBytes = 32 << 20
     /// 0: no memory mapping. Above 0 an I/O error of the disk arrives as SIGBUS and ends the process.
     public var mmapSizeBytes = 0
     /// The write-ahead log is checkpointed when it has this many pages.

@@ -10,6 +10,9 @@ struct StatementCache {
         var older = -1
     }
 
+    /// The longest text kept, bytes; a longer one takes more memory than compiling it takes time.
+    static let textBytesMax = 16 << 10
+
     private let capacity: Int
     private var entries: [Entry] = []
     private var byHash: [UInt64: Int] = [:]
@@ -31,7 +34,7 @@ struct StatementCache {
 
     /// Keeps a statement; with a full cache the oldest makes room (and is finalised when nobody uses it any more).
     mutating func insert(_ statement: PreparedStatement, for text: UnsafeRawBufferPointer) {
-        guard capacity > 0 else { return }
+        guard capacity > 0, text.count <= Self.textBytesMax else { return }
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(text.count, 1), alignment: 1)
         copy.copyMemory(from: text)
         let entry = Entry(

@@ -28,6 +28,16 @@ struct StopState {
             }, state)
     }
 
+    /// Polls also while SQLite compiles, at every allocation: the statement then ends with SQLITE_NOMEM.
+    static func polled(_ state: UnsafeMutablePointer<StopState>, _ compile: () -> Int32) -> Int32 {
+        prism_sqlite3_stop_when(
+            { data in
+                data?.assumingMemoryBound(to: StopState.self).pointee.request?.isCancelled == true ? 1 : 0
+            }, state)
+        defer { prism_sqlite3_stop_when(nil, nil) }
+        return compile()
+    }
+
     /// SQLite's own busy timeout would sleep through a deadline.
     private mutating func nap(_ attempt: Int32) -> Bool {
         if attempt == 0 { waitedMilliseconds = 0 }

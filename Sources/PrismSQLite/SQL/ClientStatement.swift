@@ -15,8 +15,11 @@ enum ClientStatement {
         let base = text.baseAddress?.assumingMemoryBound(to: CChar.self)
         var prepared: OpaquePointer?
         var tail: UnsafePointer<CChar>?
-        let result = sqlite3_prepare_v3(
-            connection.handle, base, Int32(clamping: text.count), UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, &tail)
+        let result = connection.compiling {
+            sqlite3_prepare_v3(
+                connection.handle, base, Int32(clamping: text.count), UInt32(SQLITE_PREPARE_PERSISTENT), &prepared,
+                &tail)
+        }
         guard result == SQLITE_OK else {
             sqlite3_finalize(prepared)
             throw failure(result, sql, on: connection)
@@ -41,6 +44,13 @@ enum ClientStatement {
     /// The failure of a client's statement that was being compiled or stepped.
     static func failure(_ result: Int32, _ sql: SQLText? = nil, on connection: Connection) -> Failure {
         if let refusal = connection.authorizer.pointee.refusal { return refusal.failure }
+        if result & 0xFF == SQLITE_NOMEM {
+            connection.releaseMemory()
+            return Failure(
+                .resourceExhausted, at: .execute,
+                "the statement needs more memory than statement_memory (\(connection.settings.statementMemoryBytes)), or is nested too deeply; sort, group or nest less at once",
+                sqliteCode: result)
+        }
         var failure = connection.failure(result, doing: "")
         if let sql, result & 0xFF == SQLITE_ERROR {
             let offset = sqlite3_error_offset(connection.handle)

@@ -9,8 +9,8 @@ final class ThreadGroup: Sendable {
 
     private let state = Monitor(State())
 
-    /// Enough for SQLite's parser and virtual machine.
-    private static let stackBytes = 2 << 20
+    /// What SQLite's own limits of depth are made for. Only what is used takes memory.
+    private static let stackBytes = 8 << 20
 
     func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemCallError) {
         let thread = try WorkerThread(name: name, stackBytes: Self.stackBytes) { [self] in

@@ -17,6 +17,7 @@ enum BackendFactory {
         settings.busyTimeoutMilliseconds = Int(sqlite.busyTimeoutNanoseconds / 1_000_000)
         settings.statementCacheMax = sqlite.statementCache
         settings.cacheSizeBytes = sqlite.cacheBytes
+        settings.statementMemoryBytes = sqlite.statementMemoryBytes
         settings.mmapSizeBytes = sqlite.mmapBytes
         settings.checkpointPages = sqlite.checkpointPages
         settings.sweepRows = sqlite.sweepRows
