@@ -87,10 +87,12 @@ public struct ServerError: Error, Sendable, Equatable {
     public var position: UInt32
     /// The constraint, column or table that it is about, where the server says so.
     public var constraint: String
+    /// The function of the server's source that raised it; unlike the message it is never translated.
+    public var routine: String
 
     public init(
         severity: Severity = .error, sqlState: String, message: String, detail: String = "", hint: String = "",
-        position: UInt32 = 0, constraint: String = ""
+        position: UInt32 = 0, constraint: String = "", routine: String = ""
     ) {
         self.severity = severity
         self.sqlState = sqlState
@@ -99,5 +101,6 @@ public struct ServerError: Error, Sendable, Equatable {
         self.hint = hint
         self.position = position
         self.constraint = constraint
+        self.routine = routine
     }
 }
