@@ -1,0 +1,96 @@
+/// What is prepared on one server connection: Prism's own statements, which stay, and those of clients, the most recently
+/// used of them.
+///
+/// A name is given once in the life of a connection. Statements are entered when their preparation is sent, so that what follows
+/// in the same flight finds them, and taken out with `remove` when it fails.
+public struct StatementCache: Sendable {
+    /// Longer texts (with their types) are not kept: they would make the cache's memory unbounded.
+    public static let textBytesMax = 16 << 10
+
+    /// Statements of clients that are kept. 0: none.
+    public let capacity: Int
+    private var table = StatementTable<PreparedName>()
+    private var own: [PreparedName?] = []
+    /// The last statement that is not kept: it can be deallocated when the next one comes.
+    private var unkept: PreparedName?
+    private var condemned: [PreparedName] = []
+    private var lastNumber: UInt32 = 0
+
+    public init(capacity: Int = 256) { self.capacity = max(0, capacity) }
+
+    /// Statements of clients that can be found.
+    public var count: Int { table.count }
+
+    // MARK: Clients' statements
+
+    /// The statement's name, if it is prepared here. Marks it as just used.
+    public mutating func find(sql: UnsafeRawBufferPointer, types: [TypeOID]) -> PreparedName? {
+        table.find(sql: sql, types: types)
+    }
+
+    /// A new name, under which the statement is to be prepared.
+    ///
+    /// - Returns: also the name of an older statement that has to give way: the caller deallocates it, in front of the
+    ///   preparation or behind it; when that is skipped or fails, it says so with `condemn`.
+    public mutating func insert(
+        sql: UnsafeRawBufferPointer, types: [TypeOID]
+    ) -> (name: PreparedName, evicted: PreparedName?) {
+        let name = nextName()
+        guard capacity > 0, sql.count + types.count * MemoryLayout<TypeOID>.size <= Self.textBytesMax else {
+            let evicted = unkept
+            unkept = name
+            return (name, evicted)
+        }
+        var evicted = table.insert(name, sql: sql, types: types)
+        if table.count > capacity { evicted = table.removeOldest() }
+        return (name, evicted)
+    }
+
+    /// The statement is not prepared: its preparation failed. Also for Prism's own.
+    public mutating func remove(_ name: PreparedName) {
+        if unkept == name { unkept = nil }
+        if table.removeFirst(where: { $0 == name }) == nil, let index = own.firstIndex(of: name) { own[index] = nil }
+    }
+
+    // MARK: Prism's own statements
+
+    /// - Parameter index: the statement's number, from 0, small.
+    public func ownName(_ index: Int) -> PreparedName? { own.indices.contains(index) ? own[index] : nil }
+
+    /// A new name, under which the statement is to be prepared. It is never evicted.
+    public mutating func insertOwn(_ index: Int) -> PreparedName {
+        let name = nextName()
+        guard index >= 0 else { return name }
+        while own.count <= index { own.append(nil) }
+        own[index] = name
+        return name
+    }
+
+    /// The statement is not prepared.
+    public mutating func removeOwn(_ index: Int) {
+        if own.indices.contains(index) { own[index] = nil }
+    }
+
+    // MARK: Condemned statements
+
+    /// The statement is prepared and is not to be used any more, because its plan is stale or its deallocation did not happen:
+    /// it is not found again, and `takeCondemned` will name it.
+    public mutating func condemn(_ name: PreparedName) {
+        remove(name)
+        condemned.append(name)
+    }
+
+    /// Condemns all of Prism's own statements: the schema has changed.
+    public mutating func removeAllOwn() {
+        for case .some(let name) in own { condemned.append(name) }
+        own.removeAll(keepingCapacity: true)
+    }
+
+    /// One statement after another that the caller is to deallocate.
+    public mutating func takeCondemned() -> PreparedName? { condemned.popLast() }
+
+    private mutating func nextName() -> PreparedName {
+        lastNumber &+= 1
+        return PreparedName(number: lastNumber)
+    }
+}

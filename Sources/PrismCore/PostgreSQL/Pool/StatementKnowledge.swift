@@ -1,0 +1,60 @@
+/// What the server has said of a client's statement.
+public struct KnownStatement: Sendable, Equatable {
+    /// The types with which to prepare it. Empty: all are left to the server.
+    public var types: [TypeOID]
+    /// Of each parameter, declared or inferred.
+    public var parameters: [TypeOID]
+    /// Empty: it returns no rows.
+    public var columns: [ServerColumn]
+    /// In which to ask for its rows.
+    public var format: ValueFormat
+    public var kind: StatementKind
+
+    public init(
+        types: [TypeOID], parameters: [TypeOID], columns: [ServerColumn], format: ValueFormat, kind: StatementKind
+    ) {
+        self.types = types
+        self.parameters = parameters
+        self.columns = columns
+        self.format = format
+        self.kind = kind
+    }
+}
+
+/// What was learned of clients' statements, shared by all connections of one reactor: what one of them has asked the server,
+/// another can prepare and execute in one round.
+///
+/// By text and signature: the types that the parameters of the request declare. Bounded by number and by memory; the statement
+/// not used for longest is forgotten first. What was inserted last is always known, whatever the limits.
+public struct StatementKnowledge: Sendable {
+    /// Statements; at least 1.
+    public let capacity: Int
+    /// Bytes of texts, signatures and descriptions.
+    public let bytesMax: Int
+    private var table = StatementTable<KnownStatement>()
+
+    public init(capacity: Int = 1_024, bytesMax: Int = 8 << 20) {
+        self.capacity = max(1, capacity)
+        self.bytesMax = bytesMax
+    }
+
+    public var count: Int { table.count }
+    public var bytes: Int { table.bytes }
+
+    /// Marks the statement as just used.
+    public mutating func find(sql: UnsafeRawBufferPointer, signature: [TypeOID]) -> KnownStatement? {
+        table.find(sql: sql, types: signature)
+    }
+
+    public mutating func insert(sql: UnsafeRawBufferPointer, signature: [TypeOID], _ known: KnownStatement) {
+        var bytes = (known.types.count + known.parameters.count) * MemoryLayout<TypeOID>.size
+        for column in known.columns { bytes += MemoryLayout<ServerColumn>.size + column.name.utf8.count }
+        _ = table.insert(known, sql: sql, types: signature, valueBytes: bytes)
+        while table.count > capacity || (table.bytes > bytesMax && table.count > 1) { _ = table.removeOldest() }
+    }
+
+    /// It has proved wrong: a table or a function is not what it was.
+    public mutating func forget(sql: UnsafeRawBufferPointer, signature: [TypeOID]) {
+        _ = table.remove(sql: sql, types: signature)
+    }
+}
