@@ -172,8 +172,12 @@ class ServerTestCase(unittest.TestCase):
     CONFIG = None
 
     @classmethod
+    def serve(cls):
+        return Server(*cls.ARGUMENTS, config=cls.CONFIG)
+
+    @classmethod
     def setUpClass(cls):
-        cls.server = Server(*cls.ARGUMENTS, config=cls.CONFIG)
+        cls.server = cls.serve()
         cls.addClassCleanup(cls.server.close)
 
     def setUp(self):
@@ -183,7 +187,7 @@ class ServerTestCase(unittest.TestCase):
         code = self.server.process.poll()
         if code is not None:
             log = self.server.log[-4000:]
-            type(self).server = Server(*self.ARGUMENTS, config=self.CONFIG)
+            type(self).server = self.serve()
             type(self).addClassCleanup(self.server.close)
             self.fail(f"prism serve ended with {code} during this test:\n{log}")
 
