@@ -1,9 +1,9 @@
-"""Clients that do not read their streams: they hold their connections, never the threads that others need."""
+"""Clients that do not read their streams, on SQLite: they hold their connections, never the threads that others need."""
 
 import unittest
 
 from harness import StartTestCase, Server
-from raw import Request, code, messages, outcome, query
+from raw import code, outcome, query
 
 ROWS = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000000) select i, 'padding padding' from n"
 
@@ -51,28 +51,6 @@ class StreamTests(StartTestCase):
         self.assertEqual(self.db.query("select 1", read_only=True, timeout=10).scalar(), 1)
         for raw in streams:
             self.assertTrue(raw.receive().more)
-
-    def test_a_parked_stream_is_cancelled_by_its_client(self):
-        raw = self.raw(self.server, receive_buffer=4096)
-        raw.send(query(1, ROWS, read_only=True))
-        self.assertTrue(raw.receive().more)
-        raw.send(Request(id=2, cancel=messages.Cancel(request_id=1)))
-        final = raw.finals(2)[1]
-        self.assertEqual((code(final), outcome(final)), ("CANCELLED", "NOT_EXECUTED"))
-        self.assertEqual(messages.Stage.Name(final.failure.stage), "STAGE_STREAM")
-
-    def test_a_parked_stream_ends_at_its_deadline(self):
-        raw = self.raw(self.server, receive_buffer=4096)
-        raw.send(query(1, ROWS, read_only=True, timeout_microseconds=300_000))
-        *parts, final = raw.final(1)
-        self.assertEqual((code(final), outcome(final)), ("DEADLINE_EXCEEDED", "NOT_EXECUTED"))
-
-    def test_a_stream_of_a_writing_transaction_is_read_to_its_end(self):
-        with self.db.transaction() as transaction:
-            transaction.put(b"inside", b"1")
-            result = transaction.query(ROWS.replace("10000000", "60000"))
-            self.assertEqual(len(result.rows), 60_000)
-        self.assertEqual(self.db.get(b"inside").value, b"1")
 
     def test_streams_that_are_read_slowly_are_whole(self):
         count = 100_000

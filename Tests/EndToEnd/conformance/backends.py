@@ -23,7 +23,7 @@ class SQLite:
     name = "sqlite"
     id_column = "id integer primary key"
     bytes_type = "blob"
-    # In the order (id, text, bytes, double); the case is the declaration's own.
+    # Of columns declared as id_column, text, bytes_type and double precision.
     column_types = ["integer", "text", "blob", "double precision"]
     # There is no boolean.
     true = 1
@@ -33,7 +33,7 @@ class SQLite:
     session_statements = (
         "begin", "BEGIN IMMEDIATE", "commit", "end", "rollback", "savepoint s", "release s", "/* c */ begin", "-- c\nbegin",
         "attach database ':memory:' as other", "detach database main", "pragma journal_mode = delete",
-        "pragma writable_schema = 1", "create temp table x (a)", "create temporary view v as select 1",
+        "pragma synchronous = off", "pragma writable_schema = 1", "vacuum into '/tmp/prism-e2e-should-not-be'", "create temp table x (a)", "create temporary view v as select 1",
     )
 
     @staticmethod
