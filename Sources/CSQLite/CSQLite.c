@@ -119,14 +119,19 @@ static int round_up(int count) { return (count + 7) & ~7; }
 static int begin(void *unused) { return (void)unused, SQLITE_OK; }
 static void end(void *unused) { (void)unused; }
 
-int prism_sqlite3_configure(void) {
+static int configured = SQLITE_MISUSE;
+
+// When the program is loaded: SQLite takes no other allocator once anything has initialised it.
+__attribute__((constructor)) static void configure(void) {
     static const sqlite3_mem_methods methods = {allocate, release, reallocate, size_of, round_up, begin, end, NULL};
     int result = sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
     // Without the global memory statistics every allocation of every thread is one lock cheaper; with lookaside some
     // allocations would pass by the account.
     if (result == SQLITE_OK) result = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    return result == SQLITE_OK ? sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) : result;
+    configured = result == SQLITE_OK ? sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) : result;
 }
+
+int prism_sqlite3_configured(void) { return configured; }
 
 prism_sqlite3_account *prism_sqlite3_account_create(int64_t bytes_max) {
     prism_sqlite3_account *account = malloc(sizeof *account);

@@ -86,6 +86,18 @@ import Testing
         backend.stop()
     }
 
+    @Test("a cancel stops a statement between two costly functions, of which one is a single operation")
+    func costlyFunctions() throws {
+        let backend = try TestBackend()
+        let call = "length(printf('%.*c', 300000000, 'x'))"
+        let sql = Array(repeating: "coalesce(\(call), 1)", count: 400).joined(separator: " + ")
+        for request in [Request.query("SELECT \(sql)"), .query("CREATE TABLE t AS SELECT \(sql) AS a")] {
+            while backend.cancel(backend.submit(request)) != .stopped {}
+        }
+        try backend.expect(.put("k", "v"))
+        backend.stop()
+    }
+
     @Test("a chain of cascading tables is not compiled down to the end of the stack")
     func chainOfCascades() throws {
         let backend = try TestBackend(.init(settings: { $0.statementMemoryBytes = 1 << 30 }))

@@ -5,9 +5,9 @@
 #include <sqlite3.h>
 #include <stdint.h>
 
-// Before the first connection: SQLite's allocations go through accounts, and never to the end of a thread's stack.
-// Refused (harmlessly) once SQLite is initialised.
-int prism_sqlite3_configure(void);
+// SQLite's allocations go through accounts, and never to the end of a thread's stack. SQLITE_OK, unless something in the
+// process had initialised SQLite before this was loaded.
+int prism_sqlite3_configured(void);
 
 // Counts what is allocated while it is charged, and refuses what would go above `bytes_max`. Lives until its creator has
 // released it and everything charged to it is freed, on whichever thread.

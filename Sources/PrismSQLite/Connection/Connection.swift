@@ -18,7 +18,7 @@ final class Connection: @unchecked Sendable {
     let handle: OpaquePointer
     let authorizer: UnsafeMutablePointer<Authorizer>
     private let stop: UnsafeMutablePointer<StopState>
-    /// What client statements take of memory; nil: unlimited, since SQLite was there before us.
+    /// What client statements take of memory; nil: there was none to count it.
     private let account: OpaquePointer?
     private var thread = pthread_self()
     private var own: [PreparedStatement?]
@@ -27,7 +27,9 @@ final class Connection: @unchecked Sendable {
 
     /// - Throws: UNAVAILABLE, PERMISSION_DENIED, DATA_LOSS (no database), stage connect.
     init(role: Role, settings: SQLiteSettings) throws(Failure) {
-        _ = Self.isConfigured
+        guard prism_sqlite3_configured() == SQLITE_OK else {
+            throw Failure(.internal, at: .connect, "SQLite was initialised without Prism's limits of memory and stack")
+        }
         let flags =
             SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
             | (role == .reader
@@ -65,8 +67,6 @@ final class Connection: @unchecked Sendable {
             throw error
         }
     }
-
-    private static let isConfigured: Bool = prism_sqlite3_configure() == SQLITE_OK
 
     deinit {
         close()
@@ -128,18 +128,18 @@ final class Connection: @unchecked Sendable {
     func step(_ statement: PreparedStatement) -> Int32 {
         authorizer.pointee.mode = statement.mode
         guard statement.mode == .client else { return sqlite3_step(statement.handle) }
-        return charged { sqlite3_step(statement.handle) }
+        return bounded { sqlite3_step(statement.handle) }
     }
 
-    /// Runs a call of SQLite for a client: what it allocates is bounded by `statementMemoryBytes`.
-    func charged(_ call: () -> Int32) -> Int32 {
-        prism_sqlite3_charge(account)
-        defer { prism_sqlite3_charge(nil) }
-        return call()
+    /// Runs a call of SQLite for a client: what it allocates is bounded by `statementMemoryBytes`, and a cancel stops it also
+    /// where the progress handler is not asked: while compiling, and between a few costly functions.
+    func bounded(_ call: () -> Int32) -> Int32 {
+        StopState.polled(stop) {
+            prism_sqlite3_charge(account)
+            defer { prism_sqlite3_charge(nil) }
+            return call()
+        }
     }
-
-    /// The same for compiling, which a cancel stops as well.
-    func compiling(_ call: () -> Int32) -> Int32 { StopState.polled(stop) { charged(call) } }
 
     /// Bytes that client statements hold, with the pages that they have read.
     var chargedBytes: Int { Int(prism_sqlite3_account_bytes(account)) }

@@ -28,14 +28,14 @@ struct StopState {
             }, state)
     }
 
-    /// Polls also while SQLite compiles, at every allocation: the statement then ends with SQLITE_NOMEM.
-    static func polled(_ state: UnsafeMutablePointer<StopState>, _ compile: () -> Int32) -> Int32 {
+    /// Polls also at every allocation of a call; the statement then ends with SQLITE_NOMEM.
+    static func polled(_ state: UnsafeMutablePointer<StopState>, _ call: () -> Int32) -> Int32 {
         prism_sqlite3_stop_when(
             { data in
                 data?.assumingMemoryBound(to: StopState.self).pointee.request?.isCancelled == true ? 1 : 0
             }, state)
         defer { prism_sqlite3_stop_when(nil, nil) }
-        return compile()
+        return call()
     }
 
     /// SQLite's own busy timeout would sleep through a deadline.

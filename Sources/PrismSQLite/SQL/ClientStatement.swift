@@ -15,7 +15,7 @@ enum ClientStatement {
         let base = text.baseAddress?.assumingMemoryBound(to: CChar.self)
         var prepared: OpaquePointer?
         var tail: UnsafePointer<CChar>?
-        let result = connection.compiling {
+        let result = connection.bounded {
             sqlite3_prepare_v3(
                 connection.handle, base, Int32(clamping: text.count), UInt32(SQLITE_PREPARE_PERSISTENT), &prepared,
                 &tail)
