@@ -128,6 +128,23 @@ import Testing
         #expect(entries.map(\.text) == ["c", "", "a", "c"])
     }
 
+    @Test("a cursor that does not belong to the range narrows it and never leaves it") func strangeCursors() throws {
+        let backend = try TestBackend()
+        let keys = ["\0", "a", "b\0", "ba", "b~", "c", "~"].map { Array($0.utf8) }
+        for key in keys { try backend.expect(.put(String(decoding: key, as: UTF8.self), [])) }
+        for last in keys + [[0x62], [UInt8](repeating: 0xFF, count: 1_024)] {
+            for isReverse in [false, true] {
+                let found = try backend.expect(.scan(.init(prefix: "b"), reverse: isReverse, cursor: [1] + last))
+                    .entries
+                let expected = keys.filter {
+                    $0[0] == 0x62
+                        && (isReverse ? $0.lexicographicallyPrecedes(last) : last.lexicographicallyPrecedes($0))
+                }
+                #expect(found.map(\.key) == (isReverse ? expected.reversed() : expected), "\(last), \(isReverse)")
+            }
+        }
+    }
+
     @Test("scans keep byte order, both bounds, both directions, limits, and go on behind a cursor") func scan() throws {
         let backend = try TestBackend()
         let keys = ["a", "a%", "a_", "aa", "ab", "b", "\u{10FFFF}", "\u{10FFFF}\u{7F}"]
