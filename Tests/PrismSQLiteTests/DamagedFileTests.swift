@@ -31,6 +31,32 @@ import Testing
         try backend.expectSoon(.put("new", "1"))
     }
 
+    @Test("a file that is deleted or replaced while it is served: no write to the old one is answered OK")
+    func movedAway() throws {
+        let directory = try Self.filled()
+        let backend = try TestBackend(directory)
+        let other = try Self.filled(1)
+        let transaction = try backend.begin()
+        try backend.expect(.put("in", "1"), in: transaction)
+        for ending in ["", "-wal", "-shm"] { rename(directory.database + ending, directory.database + ".old" + ending) }
+        let commit = try backend.call(.commit, in: transaction)
+        #expect(commit.code == .unavailable && commit.outcome == .notExecuted, "\(commit.message)")
+        for request in [Request.put("new", "1"), .query("INSERT INTO mine VALUES (2, 'two')"), .increment("n")] {
+            let answer = try backend.call(request)
+            #expect(answer.code == .unavailable && answer.outcome == .notExecuted, "\(answer.message)")
+        }
+        // Nor is an empty file made in its place.
+        #expect(access(directory.database, F_OK) != 0)
+        // Readers look from time to time.
+        while try backend.call(.get("key1")).isOK {}
+        #expect(rename(other.database, directory.database) == 0)
+        try backend.expectSoon(.put("new", "1"))
+        try backend.expectSoon(.get("key0"))
+        #expect(try backend.call(.get("key1")).entry.found == false)
+        backend.stop()
+        #expect(try PlainFile(directory).entries()["new"] == "1")
+    }
+
     @Test("a file that is no database: DATA_LOSS at connect, reported at the start") func notADatabase() throws {
         let directory = try TemporaryDirectory()
         try Data("this is a text file and no database, and it is long enough to look like one".utf8)

@@ -24,10 +24,11 @@ extension Connection {
         }
     }
 
-    /// - Throws: outcome NOT_EXECUTED when the transaction is surely still open (busy, a deferred constraint): roll it back
+    /// - Throws: outcome NOT_EXECUTED when the transaction is surely still open (busy, a deferred constraint, a file that is not at its path any more): roll it back
     ///   or try again. UNKNOWN for everything else: the log may hold the commit all the same; reopen the connection.
     func commit() throws(Failure) {
         try checkThread()
+        if role == .writer, isMoved { throw Self.moved(settings.path) }
         let statement = try statement(.commit)
         let result = step(statement)
         guard result != SQLITE_DONE else { return statement.reset() }
@@ -46,6 +47,19 @@ extension Connection {
             failure.retryAfterMicroseconds = 0
         }
         throw failure
+    }
+
+    /// Whether the file has been deleted, renamed or replaced: what is written to it would be gone with the process.
+    var isMoved: Bool {
+        var moved: Int32 = 0
+        return sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0
+    }
+
+    private static func moved(_ path: String) -> Failure {
+        Failure(
+            .unavailable, at: .execute,
+            "\(path) has been deleted or replaced while it was served; nothing is written to the old file",
+            isRetryable: true, retryAfterMicroseconds: 1_000_000, sqliteCode: StatusMapping.readOnlyMoved)
     }
 
     /// Does nothing when SQLite has ended the transaction already.

@@ -65,9 +65,13 @@ enum StatusMapping {
         rows.first { $0.result == extended } ?? rows.first { $0.result == extended & 0xFF } ?? other
     }
 
+    /// SQLITE_READONLY_DBMOVED.
+    static let readOnlyMoved: Int32 = 1_032
+
     /// Whether the disk or the file failed under the connection, so that a new one should be opened.
     static func condemnsConnection(_ extended: Int32) -> Bool {
-        [SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_CANTOPEN].contains(extended & 0xFF)
+        extended == readOnlyMoved
+            || [SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_CANTOPEN].contains(extended & 0xFF)
     }
 
     /// The failure of a statement that is going to be rolled back.

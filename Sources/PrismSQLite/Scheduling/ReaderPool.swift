@@ -18,6 +18,8 @@ final class ReaderPool: Sendable {
     }
 
     static let reopenNanoseconds: UInt64 = 200_000_000
+    /// How often a connection in use looks whether its file is still the one at the path.
+    static let lookAgainNanoseconds: UInt64 = 100_000_000
     /// Connections that streams and transactions never get.
     private static let connectionsForPointReads = 2
 
@@ -161,4 +163,5 @@ final class ReaderConnection: @unchecked Sendable {
     var parked: Parked?
     /// The disk or the file failed under it inside a transaction: closed when that ends.
     var isCondemned = false
+    var lookAgainNanoseconds: UInt64 = 0
 }

@@ -296,7 +296,10 @@ final class ReaderThread {
         let connection = pool.connections[number]
         if let executor = connection.executor {
             executor.connection.bindToCurrentThread()
-            return executor
+            guard now >= connection.lookAgainNanoseconds else { return executor }
+            connection.lookAgainNanoseconds = now + ReaderPool.lookAgainNanoseconds
+            guard executor.connection.isMoved else { return executor }
+            _ = close(number, unless: false)
         }
         let recent = pool.state.withLock { now < $0.reopenNanoseconds ? $0.openFailure : nil }
         do throws(Failure) {

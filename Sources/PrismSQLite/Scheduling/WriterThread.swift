@@ -18,6 +18,7 @@ final class WriterThread {
     var groupBeganNanoseconds: UInt64 = 0
     private var group: GroupCommit<WorkTicket>
     private var openFailure: Failure?
+    private var wasOpen = false
     /// Replaced, but closed only when the next connection is open: see `reopen`.
     private var replaced: Connection?
     private var reopenNanoseconds: UInt64 = 0
@@ -222,9 +223,13 @@ final class WriterThread {
         guard now >= reopenNanoseconds else { return nil }
         reopenNanoseconds = now + Self.reopenNanoseconds
         do throws(Failure) {
-            let connection = try Connection(role: .writer, settings: writer.settings)
+            var settings = writer.settings
+            // Whoever deletes the file of a running sidecar is not given an empty one in its place.
+            settings.createIfMissing = settings.createIfMissing && !wasOpen
+            let connection = try Connection(role: .writer, settings: settings)
             try Schema.apply(on: connection)
             executor = Executor(connection: connection, versions: versions)
+            wasOpen = true
             replaced?.close()
             replaced = nil
             openFailure = nil
