@@ -6,6 +6,7 @@ import PrismTools
 @main
 enum Main {
     static func main() {
+        holdStandardDescriptors()
         do {
             var command = try Prism.parseAsRoot()
             try command.run()
@@ -17,6 +18,15 @@ enum Main {
             exit(code.rawValue)
         } catch {
             exit(reportParserError(error))
+        }
+    }
+
+    /// Without this the first sockets and files that are opened would take the places of a closed standard output or error, and
+    /// get what is printed. Reading or writing the substitutes fails.
+    private static func holdStandardDescriptors() {
+        for descriptor: Int32 in 0...2 where fcntl(descriptor, F_GETFD) < 0 {
+            // The lowest free descriptor, which is this one.
+            _ = descriptor == 0 ? open("/dev/null", O_WRONLY) : open("/dev/null", O_RDONLY)
         }
     }
 
