@@ -1,0 +1,64 @@
+import PrismWire
+
+/// What all connections of one engine share. Belongs to the engine's thread.
+final class EngineContext<Port: PostgreSQLPort> {
+    let settings: EngineSettings
+    let port: Port
+    let sink: (Completion, UnsafeRawBufferPointer) -> Void
+    /// What was learned of client statements, for all connections.
+    var knowledge: StatementKnowledge
+    var types = KnownTypes()
+    /// The time of the event that is being handled, CLOCK_MONOTONIC nanoseconds.
+    var now: UInt64 = 0
+    var invariantViolations: UInt64 = 0
+    private var scratch = ByteQueue()
+
+    init(settings: EngineSettings, port: Port, sink: @escaping (Completion, UnsafeRawBufferPointer) -> Void) {
+        self.settings = settings
+        self.port = port
+        self.sink = sink
+        knowledge = StatementKnowledge(capacity: settings.knownStatementsMax)
+    }
+
+    // MARK: answers
+
+    /// The final answer; nothing for a job that nobody waits for.
+    func finish(
+        _ job: Job, _ body: UnsafeRawBufferPointer, code: StatusCode = .ok, stage: Stage = .unspecified,
+        effect: Completion.TransactionEffect = .unchanged
+    ) {
+        job.frame = nil
+        guard !job.isDetached else { return }
+        job.isDetached = true
+        let started = job.startedNanoseconds
+        sink(
+            Completion(
+                reference: job.reference, kind: .final, code: code, stage: stage, transactionEffect: effect,
+                startedNanoseconds: started, backendNanoseconds: started == 0 ? 0 : now - min(now, started)), body)
+    }
+
+    /// OK without a payload.
+    func finish(_ job: Job, effect: Completion.TransactionEffect = .unchanged) {
+        finish(job, UnsafeRawBufferPointer(start: nil, count: 0), effect: effect)
+    }
+
+    func fail(_ job: Job, _ failure: Failure, effect: Completion.TransactionEffect = .unchanged) {
+        guard !job.isDetached else { return }
+        scratch.removeAll(keepingUpTo: 1 << 16)
+        ResponseBody.append(failure, to: &scratch)
+        finish(job, scratch.bytes, code: failure.code, stage: failure.stage, effect: effect)
+    }
+
+    /// One part of a streamed answer.
+    func part(_ job: Job, _ body: UnsafeRawBufferPointer) {
+        guard !job.isDetached else { return }
+        sink(Completion(reference: job.reference, kind: .part), body)
+    }
+}
+
+extension Failure {
+    static let transactionEnded = Failure(.aborted, at: .execute, "the transaction has ended; begin again")
+    static let stopping = Failure(.unavailable, at: .queue, "the sidecar is ending", isRetryable: true)
+
+    static func invalidSQL(_ message: String) -> Failure { Failure(.invalidArgument, at: .execute, message) }
+}

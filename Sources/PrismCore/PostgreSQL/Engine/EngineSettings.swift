@@ -1,0 +1,33 @@
+public import PrismWire
+
+/// One PostgreSQL backend's settings, as one engine sees them. Every maximum has a line in docs/limits.md.
+public struct EngineSettings: Sendable {
+    public var name = "main"
+    public var pool = PoolScheduler.Limits()
+    public var limits = WireLimits()
+    /// Client statements kept prepared on each connection.
+    public var statementCacheMax = 256
+    /// Client statements whose types are remembered for all connections.
+    public var knownStatementsMax = 1_024
+    /// Result rows of a statement that writes, and of a whole batch, are held back in memory up to here.
+    public var resultBytesMax = 1 << 20
+    /// A part of a streamed answer is sent when it has about this many bytes; one row is never divided.
+    public var streamPartBytes = 32 << 10
+    /// Bytes of parts that a client may leave unread before its connection to the server is not read any more.
+    public var streamWindowBytes = 256 << 10
+    public var idempotencyRetentionMilliseconds: UInt64 = 86_400_000
+    /// Longer answers are not kept; a repetition is then answered OK without payload.
+    public var idempotencyAnswerBytesMax = 64 << 10
+    /// Between two rounds that remove expired entries and keys, nanoseconds; 0: this engine does not sweep.
+    public var sweepIntervalNanoseconds: UInt64 = 1_000_000_000
+    /// Rows that one round removes at most, of each table.
+    public var sweepRows = 500
+    /// For jitter.
+    public var seed: UInt64 = 1
+    /// Executions sent before their results are waited for.
+    public var executionsPerRoundMax = 128
+    /// Parameters sent before results are waited for, bytes.
+    public var bytesPerRoundMax = 1 << 20
+
+    public init() {}
+}

@@ -1,0 +1,89 @@
+import PrismWire
+
+/// One request on its way through the engine.
+final class Job {
+    /// What the connection is doing for it.
+    enum Stage {
+        /// Nothing has been sent.
+        case waiting
+        /// The types of a client statement are being asked for.
+        case learning(LearningStep)
+        /// Names of types are being asked for.
+        case namingTypes
+        case claimingKey
+        /// Executions are under way; more may follow.
+        case running
+        /// COMMIT has been sent, alone or behind the last execution.
+        case committing
+        /// The key belongs to an earlier request: its answer is being fetched.
+        case replaying
+        /// Begin, Savepoint, RollbackTo, Rollback.
+        case control
+    }
+
+    enum LearningStep {
+        /// With the types that the client's values declare.
+        case declared
+        /// All types left to the server.
+        case inferred
+    }
+
+    let item: WorkItem
+    /// Given up with the answer.
+    var frame: FrameBox?
+    var stage = Stage.waiting
+    var startedNanoseconds: UInt64 = 0
+    /// Nobody waits for an answer any more; nothing of it may take effect.
+    var isDetached = false
+
+    /// Executions of which it consists.
+    var unitCount = 1
+    /// Sent so far; all before it.
+    var unitsSent = 0
+    /// Answered so far.
+    var unitsDone = 0
+    /// Inside a BEGIN of its own.
+    var usesTransaction = false
+    var hasBegun = false
+    var hasSentCommit = false
+    /// An execution that commits by itself has been sent.
+    var hasSentWrite = false
+    /// How often it was begun again because a plan was stale.
+    var restarts = 0
+    /// The first failure that is not the server's: a condition that does not hold, an answer too large.
+    var failure: Failure?
+    /// The server has acknowledged a commit, but a standby may not have it.
+    var isReplicationDoubtful = false
+    /// The claim of its idempotency key has answered: it is ours.
+    var isKeyOurs = false
+    /// The answer of an earlier request with its key.
+    var replay: [UInt8]?
+    var replayMismatch = false
+    /// Whether any client SQL has been sent for it.
+    var kind = StatementKind.writing
+
+    // Streams.
+    var isStreaming = false
+    var streamDebtBytes = 0
+    var rowsAnswered: UInt64 = 0
+
+    init(_ item: WorkItem) {
+        self.item = item
+        frame = item.frame
+    }
+
+    var reference: RequestReference { item.reference }
+
+    /// Ready to run again from its beginning.
+    func restart() {
+        stage = .waiting
+        unitsSent = 0
+        unitsDone = 0
+        hasBegun = false
+        hasSentCommit = false
+        hasSentWrite = false
+        isKeyOurs = false
+        replay = nil
+        restarts += 1
+    }
+}

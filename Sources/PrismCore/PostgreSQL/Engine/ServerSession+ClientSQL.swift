@@ -1,0 +1,224 @@
+import PrismWire
+
+/// What is being asked of the server about one client statement.
+struct Learning {
+    var unit = 0
+    var name = PreparedName(number: 0)
+    /// The types that the client's values declare.
+    var signature: [TypeOID] = []
+    /// What PREPARE was given.
+    var types: [TypeOID] = []
+    var parameters: [TypeOID] = []
+    var columns: [ServerColumn] = []
+    var kind = StatementKind.writing
+    /// A savepoint guards the transaction against a PREPARE that fails.
+    var hasSavepoint = false
+    /// The name of a type whose number is being asked for.
+    var wantedName: String?
+}
+
+/// Client SQL: prepared, described once, executed by name.
+extension ServerSession {
+    private struct ClientUnit {
+        var sql: UnsafeRawBufferPointer
+        var values: UnsafeMutablePointer<UnsafeMutablePointer<Prism__V1__Value>?>?
+        var count: Int
+        var hasNames: Bool
+    }
+
+    private static var savepoint: String { "prism_prepare" }
+
+    private func clientUnit(_ unit: Int, _ request: RequestMessage) throws(Failure) -> ClientUnit {
+        if let query = request.query {
+            return ClientUnit(
+                sql: query.sql.bytes, values: query.parameters, count: query.n_parameters, hasNames: query.n_names > 0)
+        }
+        guard let batch = request.batch, let statements = batch.statements else { throw AnswerBuilder.outOfMemory }
+        guard let query = statements[batch.n_parameter_sets > 0 ? 0 : unit]?.pointee else {
+            throw AnswerBuilder.outOfMemory
+        }
+        guard batch.n_parameter_sets > 0 else {
+            return ClientUnit(
+                sql: query.sql.bytes, values: query.parameters, count: query.n_parameters, hasNames: query.n_names > 0)
+        }
+        guard let set = batch.parameter_sets?[unit]?.pointee else { throw AnswerBuilder.outOfMemory }
+        return ClientUnit(sql: query.sql.bytes, values: set.parameters, count: set.n_parameters, hasNames: false)
+    }
+
+    /// The types that the values declare; nil: one must be asked for first, and has been if that may be.
+    private func signature(_ client: ClientUnit, _ job: Job, mayAsk: Bool) throws(Failure) -> [TypeOID]? {
+        guard client.count > 0 else { return [] }
+        var types: [TypeOID] = []
+        types.reserveCapacity(client.count)
+        for value in elements(client.values, client.count) {
+            guard let value else { throw AnswerBuilder.outOfMemory }
+            switch ParameterEncoder.declaredType(of: value.pointee) {
+            case .known(let type): types.append(type)
+            case .named(let name):
+                guard let type = context.types.oid(named: name) else {
+                    if mayAsk { askTypeNumber(name, job) }
+                    return nil
+                }
+                types.append(type)
+            }
+        }
+        return types
+    }
+
+    /// Sends one execution. False: something must be learned first, and has been asked for.
+    func sendClientUnit(_ unit: Int, _ job: Job, _ request: RequestMessage) throws(Failure) -> Bool {
+        let client = try clientUnit(unit, request)
+        let mayAsk = unit == job.unitsDone && job.unitsSent == job.unitsDone
+        guard let signature = try signature(client, job, mayAsk: mayAsk) else { return false }
+        guard let known = context.knowledge.find(sql: client.sql, signature: signature) else {
+            if mayAsk { try learn(unit, client, signature, job, step: .declared) }
+            return false
+        }
+        guard client.count == known.parameters.count else {
+            throw .invalidSQL(
+                "the statement takes \(known.parameters.count) parameters, the request has \(client.count)")
+        }
+        parameters.removeAll()
+        for (index, value) in elements(client.values, client.count).enumerated() {
+            guard let value else { throw AnswerBuilder.outOfMemory }
+            try ParameterEncoder.append(value, declared: known.parameters[index], to: &parameters)
+        }
+        job.kind = known.kind
+        beginIfNeeded(job)
+        let name = prepared(client.sql, known)
+        clientExecutions += 1
+        if !job.usesTransaction, !isInTransaction { job.hasSentWrite = true }
+        expected.append(.unit(unit))
+        port.sendExecute(connection, name: name, parameters: parameters, results: known.format)
+        return true
+    }
+
+    /// The statement's name on this connection, prepared in the same round if need be.
+    private func prepared(_ sql: UnsafeRawBufferPointer, _ known: KnownStatement) -> PreparedName {
+        if let name = cache.find(sql: sql, types: known.types) { return name }
+        let name = insert(sql, known.types)
+        expected.append(.prepare(name))
+        port.sendPrepare(connection, name: name, sql: sql, types: known.types)
+        return name
+    }
+
+    private func insert(_ sql: UnsafeRawBufferPointer, _ types: [TypeOID]) -> PreparedName {
+        let (name, evicted) = cache.insert(sql: sql, types: types)
+        if let evicted { sendStatement("DEALLOCATE \(evicted.text)", .deallocate(evicted)) }
+        while let condemned = cache.takeCondemned() {
+            sendStatement("DEALLOCATE \(condemned.text)", .deallocate(condemned))
+        }
+        return name
+    }
+
+    // MARK: learning
+
+    private func learn(
+        _ unit: Int, _ client: ClientUnit, _ signature: [TypeOID], _ job: Job, step: Job.LearningStep
+    ) throws(Failure) {
+        if step == .declared {
+            let verdict = SQLGuard.judge(client.sql)
+            let isInside = isInTransaction || job.item.kind == .batch
+            if let refusal = verdict.refusal(inTransaction: isInside, readOnly: job.item.isReadOnly) { throw refusal }
+            if client.hasNames {
+                throw .invalidSQL("parameters by name are SQLite's; number them as $1, $2 and leave names out")
+            }
+            learning = Learning()
+            learning.unit = unit
+            learning.signature = signature
+            learning.kind = verdict.kind
+            job.kind = verdict.kind
+        }
+        learning.types = step == .declared && signature.contains { $0 != 0 } ? signature : []
+        learning.parameters = []
+        learning.columns = []
+        job.stage = .learning(step)
+        // A PREPARE that fails ends the transaction, and this one may be tried twice.
+        if status != .idle, step == .declared, !learning.types.isEmpty {
+            learning.hasSavepoint = true
+            sendStatement("SAVEPOINT \(Self.savepoint)", .control)
+        }
+        learning.name = insert(client.sql, learning.types)
+        expected.append(.prepare(learning.name))
+        port.sendPrepare(connection, name: learning.name, sql: client.sql, types: learning.types)
+        expected.append(.describe)
+        port.sendDescribe(connection, name: learning.name)
+        if learning.hasSavepoint { sendStatement("RELEASE SAVEPOINT \(Self.savepoint)", .control) }
+        sendSync(.jobSync)
+    }
+
+    /// The server does not accept the types that the values declare: all of them left to it. True: it was asked.
+    func inferInstead(_ job: Job, _ request: RequestMessage, _ error: ServerError) throws(Failure) -> Bool {
+        cache.remove(learning.name)
+        guard ["42883", "42804", "42725", "42P18", "42846"].contains(error.sqlState), !learning.types.isEmpty else {
+            return false
+        }
+        if learning.hasSavepoint { sendStatement("ROLLBACK TO SAVEPOINT \(Self.savepoint)", .control) }
+        try learn(
+            learning.unit, try clientUnit(learning.unit, request), learning.signature, job, step: .inferred)
+        return true
+    }
+
+    func learned(_ job: Job, _ request: RequestMessage) throws(Failure) {
+        let client = try clientUnit(learning.unit, request)
+        let format: ValueFormat = ValueDecoder.supportsBinary(learning.columns) ? .binary : .text
+        context.knowledge.insert(
+            sql: client.sql, signature: learning.signature,
+            KnownStatement(
+                types: learning.types, parameters: learning.parameters, columns: learning.columns, format: format,
+                kind: learning.kind))
+        let unnamed = context.types.unknown(among: learning.columns)
+        guard unnamed.isEmpty else {
+            job.stage = .namingTypes
+            let numbers = unnamed.prefix(1_000).map { String($0) }.joined(separator: ",")
+            sendStatement(
+                "SELECT oid::int8, pg_catalog.format_type(oid, NULL) FROM pg_catalog.pg_type WHERE oid IN (\(numbers))",
+                .typeNames)
+            return sendSync(.jobSync)
+        }
+        try proceed(job, request)
+    }
+
+    /// Both columns come as text.
+    func learnTypeName(_ row: ServerRow) {
+        guard row.values.count == 2, let type = TypeOID(String(decoding: row.values[0], as: UTF8.self)) else { return }
+        context.types.learn(type, name: String(decoding: row.values[1], as: UTF8.self))
+    }
+
+    private func askTypeNumber(_ name: String, _ job: Job) {
+        job.stage = .namingTypes
+        learning.wantedName = name
+        let quoted = name.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
+        sendStatement("SELECT pg_catalog.to_regtype('\(quoted)')::oid::int8", .typeNumber)
+        sendSync(.jobSync)
+    }
+
+    func learnTypeNumber(_ row: ServerRow) {
+        guard let name = learning.wantedName, row.values.count == 1,
+            let type = TypeOID(String(decoding: row.values[0], as: UTF8.self)), type != 0
+        else { return }
+        context.types.learn(alias: name, type)
+        learning.wantedName = nil
+    }
+
+    func namedTypes(_ job: Job, _ request: RequestMessage) throws(Failure) {
+        if let name = learning.wantedName {
+            learning.wantedName = nil
+            throw .invalidSQL("there is no type named \(name); name it as PostgreSQL's format_type does")
+        }
+        try proceed(job, request)
+    }
+
+    /// What is known of a statement has proved stale.
+    func forget(_ unit: Int, _ job: Job, _ request: RequestMessage, isPrepared: Bool) {
+        guard job.item.kind == .query || job.item.kind == .batch else { return cache.removeAllOwn() }
+        guard let client = try? clientUnit(unit, request) else { return }
+        guard let types = try? signature(client, job, mayAsk: false) else { return }
+        if let known = context.knowledge.find(sql: client.sql, signature: types) {
+            if let name = cache.find(sql: client.sql, types: known.types) {
+                if isPrepared { cache.condemn(name) } else { cache.remove(name) }
+            }
+            context.knowledge.forget(sql: client.sql, signature: types)
+        }
+    }
+}

@@ -1,0 +1,130 @@
+import PrismWire
+
+/// The end of jobs, good and bad, and the way back to the pool.
+extension ServerSession {
+    // MARK: cancelling
+
+    /// Asks that the job has no effect. The server is told; what follows is decided when everything has come back.
+    func cancel(_ job: Job) -> CancelOutcome {
+        let outcome: CancelOutcome
+        switch position(of: job) {
+        case .readOnly, .inTransaction, .notBegun: outcome = .stopped
+        case .running, .complete, .commitSent: outcome = .tooLate
+        }
+        if outcome == .stopped {
+            job.isDetached = true
+            job.frame = nil
+        }
+        setReading(true)
+        if !expected.isEmpty, fence.cancel(now: context.now) == .callCancel { port.cancel(connection) }
+        settle()
+        return outcome
+    }
+
+    func cancelReturned() {
+        perform(fence.cancelReturned())
+        settle()
+    }
+
+    /// - Returns: when to call again at the latest.
+    func advance() -> UInt64 {
+        perform(fence.advance(to: context.now))
+        return fence.nextDeadline
+    }
+
+    private func perform(_ step: CancelFence.Step) {
+        switch step {
+        case .nothing: break
+        case .callCancel: port.cancel(connection)
+        case .sendFence:
+            sendStatement("SELECT 1", .fence)
+            sendSync(.fenceSync)
+        }
+    }
+
+    // MARK: settling
+
+    /// Looks what is to be done when nothing is being done.
+    func settle() {
+        if isRetired { return conclude() }
+        guard expected.isEmpty else { return }
+        if !fence.isClear {
+            perform(fence.synchronized())
+            guard fence.isClear, expected.isEmpty else { return }
+        }
+        if let job {
+            guard job.isDetached else { return }
+            leave(job)
+        }
+        if isInTransaction, !isAbandoned {
+            guard let next = nextJob else { return }
+            nextJob = nil
+            return start(next)
+        }
+        if isInTransaction { transactionEnded() }
+        if status != .idle || isDirty { return sendReset() }
+        giveBack(isReusable: true)
+    }
+
+    private func leave(_ job: Job) {
+        self.job = nil
+        request = nil
+        setReading(true)
+        answer.reset()
+        output.removeAll(keepingUpTo: 1 << 16)
+    }
+
+    /// Whatever a client's statement may have changed in the session is put back (CONTRACT 3).
+    func sendReset() {
+        if status != .idle { sendStatement("ROLLBACK", .reset) }
+        if isDirty {
+            parameters.removeAll()
+            for (index, statement) in SessionReset.statements.enumerated() {
+                execute(own: SessionReset.firstNumber + index, { statement }, types: [], .reset)
+            }
+        }
+        sendSync(.resetSync(clientExecutions))
+    }
+
+    /// The session holds the connection no more: it is closed, and who waits for it gets to know.
+    func conclude(_ message: String? = nil) {
+        isRetired = true
+        var ending = Ending.connectionLost
+        if let error = roundFailure?.error, error.severity != .error { ending = .error(error) }
+        if let job, !job.isDetached {
+            let outcome = outcome(of: job, ending, at: position(of: job))
+            let text = message ?? retirement ?? "the connection to the database was lost"
+            let failure = mapLoss(job, text, outcome)
+            context.fail(job, failure, effect: isInTransaction || job.item.kind == .begin ? .ended : .unchanged)
+        }
+        job = nil
+        request = nil
+        transactionEnded()
+        giveBack(isReusable: false)
+    }
+
+    private func mapLoss(_ job: Job, _ text: String, _ outcome: Outcome) -> Failure {
+        // The server has said why, and then gone.
+        if let error = roundFailure?.error {
+            var failure = SQLStateMapping.failure(error, at: job.isStreaming ? .stream : .execute, outcome: outcome)
+            if outcome == .unknown { failure.isRetryable = false }
+            return failure
+        }
+        return Failure(
+            .unavailable, at: job.isStreaming ? .stream : .execute, outcome: outcome,
+            outcome == .unknown
+                ? "\(text): it is not known whether the change was made; repeat it with an idempotency key to learn"
+                : "\(text); nothing of the request remains, send it again", isRetryable: outcome == .notExecuted,
+            retryAfterMicroseconds: outcome == .notExecuted ? 10_000 : 0)
+    }
+}
+
+/// What puts a session back as it was made. Not DISCARD ALL, which drops the prepared statements.
+enum SessionReset {
+    /// Among Prism's own prepared statements.
+    static let firstNumber = PostgreSQLStatement.allCases.count
+    static let statements = [
+        "RESET SESSION AUTHORIZATION", "RESET ALL", "UNLISTEN *", "CLOSE ALL",
+        "SELECT pg_catalog.pg_advisory_unlock_all()", "DISCARD TEMP", "DISCARD SEQUENCES",
+    ]
+}

@@ -1,0 +1,119 @@
+import PrismWire
+
+/// Rows and their way to the client.
+extension ServerSession {
+    func received(_ row: ServerRow, of unit: Int, _ job: Job) {
+        guard job.failure == nil else { return }
+        do throws(Failure) {
+            switch job.item.kind {
+            case .query, .batch: try receivedClientRow(row, unit, job)
+            default: try receivedKeyValueRow(row, unit, job)
+            }
+        } catch {
+            refuse(job, unit, error)
+        }
+    }
+
+    func unitCompleted(_ unit: Int, _ columns: ServerColumns?, _ tag: String) {
+        guard let job, !job.isDetached else { return }
+        job.unitsDone += 1
+        guard job.failure == nil else { return }
+        do throws(Failure) {
+            switch job.item.kind {
+            case .query, .batch:
+                if results.builder == nil {
+                    results.builder = try ResultBuilder(columns, types: context.types, in: answer.arena)
+                }
+                results.tag = CommandTag(tag)
+                guard job.item.kind == .batch else { return }
+                if let builder = results.builder {
+                    results.batch.append(try builder.result(hasColumns: true, tag: CommandTag(tag)))
+                    results.batchBytes += builder.bytes
+                }
+                results.builder = nil
+            default: try keyValueCompleted(unit, job)
+            }
+        } catch {
+            refuse(job, unit, error)
+        }
+    }
+
+    /// The answer cannot be given. What was executed stands only if nothing undoes it.
+    private func refuse(_ job: Job, _ unit: Int, _ failure: Failure) {
+        var failure = failure
+        failure.item = itemNumber(unit, job)
+        switch position(of: job) {
+        case .readOnly, .inTransaction, .notBegun: failure.outcome = .notExecuted
+        case .running, .complete, .commitSent: failure.outcome = .executed
+        }
+        job.failure = failure
+        // The rest of the rows would be read for nothing.
+        if job.item.isReadOnly || job.isStreaming, !expected.isEmpty, fence.cancel(now: context.now) == .callCancel {
+            port.cancel(connection)
+        }
+    }
+
+    private func receivedClientRow(_ row: ServerRow, _ unit: Int, _ job: Job) throws(Failure) {
+        if results.builder == nil {
+            results.builder = try ResultBuilder(row.columns, types: context.types, in: answer.arena)
+        }
+        try results.builder?.append(row)
+        let bytes = results.builder?.bytes ?? 0
+        if job.item.kind == .query, job.kind == .reading || job.item.isReadOnly {
+            if bytes >= settings.streamPartBytes { try sendClientPart(job) }
+        } else if results.batchBytes + bytes > settings.resultBytesMax {
+            throw Failure(
+                .resourceExhausted, at: .execute,
+                "the rows that the request returns are above limits.result_bytes (\(settings.resultBytesMax)); return fewer"
+            )
+        }
+    }
+
+    private func sendClientPart(_ job: Job) throws(Failure) {
+        try setQuery(isLast: false)
+        try sendPart(job)
+        results.builder = nil
+        results.hasSentColumns = true
+    }
+
+    private func setQuery(isLast: Bool) throws(Failure) {
+        guard let builder = results.builder else { throw AnswerBuilder.outOfMemory }
+        answer.response.pointee.payload_case = PRISM__V1__RESPONSE__PAYLOAD_QUERY
+        answer.response.pointee.query = try builder.result(
+            hasColumns: !results.hasSentColumns, tag: isLast ? results.tag : nil)
+    }
+
+    /// Sends what the response holds as a part, and holds the server back when the client has too much unread.
+    func sendPart(_ job: Job) throws(Failure) {
+        output.removeAll(keepingUpTo: 1 << 16)
+        try answer.pack(into: &output)
+        job.isStreaming = true
+        job.streamDebtBytes += output.count
+        context.part(job, output.bytes)
+        output.removeAll(keepingUpTo: 1 << 16)
+        answer.reset()
+        if job.streamDebtBytes >= settings.streamWindowBytes { setReading(false) }
+    }
+
+    /// The client has taken bytes of the stream.
+    func credited(_ job: Job, bytes: Int) {
+        job.streamDebtBytes = max(0, job.streamDebtBytes - bytes)
+        if job.streamDebtBytes < settings.streamWindowBytes { setReading(true) }
+    }
+
+    /// The final answer, into `output`.
+    func packUnits(_ job: Job) throws(Failure) {
+        output.removeAll(keepingUpTo: 1 << 16)
+        switch job.item.kind {
+        case .query: try setQuery(isLast: true)
+        case .batch:
+            let result = try answer.make(Prism__V1__BatchResult.self) { prism__v1__batch_result__init($0) }
+            result.pointee.results = try answer.pointers(results.batch)
+            result.pointee.n_results = results.batch.count
+            answer.response.pointee.payload_case = PRISM__V1__RESPONSE__PAYLOAD_BATCH
+            answer.response.pointee.batch = result
+        default: try setKeyValue(job)
+        }
+        try answer.pack(into: &output)
+    }
+}

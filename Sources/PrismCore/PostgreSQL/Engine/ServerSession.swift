@@ -1,0 +1,251 @@
+import PrismWire
+
+/// One server connection: what has been sent on it, for whom, and what comes back.
+///
+/// Everything is matched by what was sent: `expected` mirrors the connection's pipeline. A job is carried out in rounds, each
+/// ending in a Sync; what happens next is decided when the Sync comes.
+///
+///     idle ──start──> working ──answered──> [rollback, reset] ──> idle (given back to the pool)
+///       working ──cancel──> working until the cancel is delivered, every Sync has come and a fence has passed ──> as above
+///     In an interactive transaction it stays leased between the jobs.
+final class ServerSession<Port: PostgreSQLPort> {
+    /// Why something was sent.
+    enum Purpose {
+        case prepare(PreparedName)
+        case describe
+        case deallocate(PreparedName)
+        case typeNames
+        case typeNumber
+        case begin
+        case claimKey
+        case findKey
+        case storeAnswer
+        /// An execution of the job: which.
+        case unit(Int)
+        /// Says why the unit before it did nothing.
+        case explanation
+        case commit
+        /// A statement of ours whose success says nothing.
+        case control
+        case reset
+        case fence
+        case sweep
+        /// Ends a round of the job.
+        case jobSync
+        /// With the number of client executions that it resets.
+        case resetSync(UInt64)
+        case fenceSync
+    }
+
+    let connection: ServerConnectionReference
+    let context: EngineContext<Port>
+    let answer: AnswerBuilder
+    let decoding: Arena
+    var output = ByteQueue()
+    var parameters = ParameterList()
+
+    var expected = CommandQueue<Purpose>()
+    var cache: StatementCache
+    var fence = CancelFence()
+    var status = TransactionStatus.idle
+    /// Executions of client SQL that were sent, and how many of them a reset has followed.
+    var clientExecutions: UInt64 = 0
+    private var executionsReset: UInt64 = 0
+    /// Client SQL has run since the last reset.
+    var isDirty: Bool { executionsReset != clientExecutions }
+    /// The connection cannot be trusted any more: closed when the job is answered.
+    var isRetired = false
+    /// What failed in the present round, and doing what.
+    var roundFailure: (purpose: Purpose, error: ServerError)?
+    var resetFailed = false
+    /// Set while it holds an interactive transaction.
+    var transaction = TransactionReference.none
+    var isAbandoned = false
+
+    var job: Job?
+    /// The next request of the transaction, when it comes before the connection is clear.
+    var nextJob: Job?
+    /// The job's request, decoded; valid while there is a job.
+    var request: RequestMessage?
+    var results = UnitResults()
+    var learning = Learning()
+
+    /// Set by the engine while somebody has the connection.
+    var isLeased = false
+    /// The lease is over: whether the connection can be used again.
+    private var release: Bool?
+    /// Transactions that have ended; the engine takes them out of its table.
+    private var endedTransaction = TransactionReference.none
+    var sweep = Sweep.none
+    private(set) var isReading = true
+    private(set) var retirement: String?
+
+    init(_ connection: ServerConnectionReference, context: EngineContext<Port>) {
+        self.connection = connection
+        self.context = context
+        answer = AnswerBuilder(settings: context.settings)
+        decoding = Arena(limitBytes: context.settings.limits.decodeBytesMax, firstBlockBytes: 16 << 10)
+        cache = StatementCache(capacity: context.settings.statementCacheMax)
+    }
+
+    var settings: EngineSettings { context.settings }
+    var port: Port { context.port }
+    var isInTransaction: Bool { transaction != .none }
+    /// Nothing is under way on it.
+    var isClear: Bool { expected.isEmpty && fence.isClear }
+    /// It can go back to the pool.
+    var isFree: Bool { job == nil && !isInTransaction && isClear && !isDirty && status == .idle }
+
+    // MARK: sending
+
+    func sendStatement(_ sql: String, _ purpose: Purpose) {
+        expected.append(purpose)
+        port.sendStatement(connection, sql: sql)
+    }
+
+    /// A statement of Prism's own with what is in `parameters`, prepared in the same round if need be.
+    func sendOwn(_ statement: PostgreSQLStatement, _ purpose: Purpose) {
+        execute(own: statement.rawValue, { statement.sql }, types: statement.types, purpose)
+    }
+
+    /// - Parameter own: its number among all that Prism prepares for itself.
+    func execute(own: Int, _ sql: () -> String, types: [TypeOID], _ purpose: Purpose) {
+        let name: PreparedName
+        if let known = cache.ownName(own) {
+            name = known
+        } else {
+            name = cache.insertOwn(own)
+            expected.append(.prepare(name))
+            var sql = sql()
+            sql.withUTF8 {
+                port.sendPrepare(connection, name: name, sql: UnsafeRawBufferPointer($0), types: types)
+            }
+        }
+        expected.append(purpose)
+        port.sendExecute(connection, name: name, parameters: parameters, results: .binary)
+    }
+
+    func sendSync(_ purpose: Purpose) {
+        expected.append(purpose)
+        port.sendSync(connection)
+    }
+
+    func setReading(_ wanted: Bool) {
+        guard wanted != isReading else { return }
+        isReading = wanted
+        port.setReading(connection, wanted)
+    }
+
+    // MARK: receiving
+
+    func received(_ result: ServerResult) {
+        guard let head = expected.first else {
+            retire("an answer came that nobody waits for")
+            return conclude()
+        }
+        switch result {
+        case .row(let row): received(row, for: head)
+        case .described(let parameters, let columns):
+            learning.parameters = parameters
+            learning.columns = columns
+        case .complete(let columns, let tag): completed(head, columns, tag)
+        case .failed(let error):
+            switch head {
+            case .reset: resetFailed = true
+            case .prepare(let name): cache.remove(name)
+            default: break
+            }
+            if roundFailure == nil { roundFailure = (head, error) }
+            if error.severity != .error { isRetired = true }
+        case .skipped:
+            switch head {
+            case .prepare(let name): cache.remove(name)
+            case .deallocate(let name): cache.condemn(name)
+            default: break
+            }
+        case .end:
+            switch head {
+            // A commit that failed is reported in front of its Sync.
+            case .jobSync, .resetSync, .fenceSync: break
+            default: expected.removeFirst()
+            }
+        case .synchronized(let status): synchronized(head, status)
+        case .unusable(let what): retire(what)
+        }
+        if isRetired { conclude() }
+    }
+
+    private func completed(_ purpose: Purpose, _ columns: ServerColumns?, _ tag: String) {
+        switch purpose {
+        case .unit(let index): unitCompleted(index, columns, tag)
+        case .sweep: swept(tag)
+        default: break
+        }
+    }
+
+    private func received(_ row: ServerRow, for purpose: Purpose) {
+        guard let job, !job.isDetached else { return }
+        switch purpose {
+        case .unit(let index): received(row, of: index, job)
+        case .explanation: explained(row)
+        case .claimKey: job.isKeyOurs = true
+        case .findKey: receivedEarlierAnswer(row, job)
+        case .typeNames: learnTypeName(row)
+        case .typeNumber: learnTypeNumber(row)
+        default: break
+        }
+    }
+
+    private func synchronized(_ purpose: Purpose, _ status: TransactionStatus) {
+        expected.removeFirst()
+        self.status = status
+        if status == .unknown { isRetired = true }
+        let failure = roundFailure
+        switch purpose {
+        case .fenceSync:
+            roundFailure = nil
+            fence.fenceSynchronized()
+        case .resetSync(let executions):
+            // Behind a job's failure, or hit by a cancel that came late, it is sent again.
+            if resetFailed, fence.isClear { isRetired = true }
+            if !resetFailed { executionsReset = executions }
+            resetFailed = false
+            roundFailure = nil
+        case .jobSync:
+            roundFailure = nil
+            if let job, !job.isDetached { roundEnded(job, failure) }
+        default:
+            retire("a Sync came where none was expected")
+        }
+        settle()
+    }
+
+    /// Nothing more can be expected of the connection.
+    func retire(_ why: String) {
+        guard !isRetired else { return }
+        isRetired = true
+        context.invariantViolations += 1
+        retirement = why
+    }
+
+    // MARK: to the engine
+
+    /// The lease is over.
+    func giveBack(isReusable: Bool) {
+        guard isLeased, release == nil else { return }
+        release = isReusable
+    }
+
+    func takeRelease() -> Bool? {
+        defer { release = nil }
+        return release
+    }
+
+    func takeEndedTransaction() -> TransactionReference? {
+        guard endedTransaction != .none else { return nil }
+        defer { endedTransaction = .none }
+        return endedTransaction
+    }
+
+    func note(ended transaction: TransactionReference) { endedTransaction = transaction }
+}

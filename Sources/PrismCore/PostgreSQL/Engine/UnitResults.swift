@@ -1,0 +1,17 @@
+import PrismWire
+
+/// What a job's executions have answered so far. Pointers are the answer's arena's.
+struct UnitResults {
+    // Client SQL.
+    var builder: ResultBuilder?
+    var tag: CommandTag?
+    /// A part has carried the columns.
+    var hasSentColumns = false
+    /// One an execution of a Batch.
+    var batch: [UnsafeMutablePointer<Prism__V1__QueryResult>] = []
+    var batchBytes = 0
+
+    // Key-value.
+    /// In which order the items of a Write run: their indices.
+    var order: [Int] = []
+}

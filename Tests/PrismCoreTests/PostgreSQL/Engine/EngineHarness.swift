@@ -1,0 +1,67 @@
+import PrismCore
+import PrismWire
+
+/// One engine with a fake server, and what it has answered.
+final class EngineHarness {
+    let server = FakeServer()
+    let engine: PostgreSQLEngine<FakeServer>
+    private let box = Box()
+    private var slots = 0
+
+    private final class Box {
+        var answers: [String] = []
+        var completions: [Completion] = []
+    }
+
+    init(connections: Int = 1, _ change: (inout EngineSettings) -> Void = { _ in }) {
+        var settings = EngineSettings()
+        settings.pool.connectionsMin = connections
+        settings.pool.connectionsMax = connections
+        settings.sweepIntervalNanoseconds = 0
+        change(&settings)
+        let box = box
+        engine = PostgreSQLEngine(settings: settings, port: server) { completion, body in
+            let answer = Answer(body)
+            let name = completion.reference.slot
+            let isPart = completion.kind == .part
+            box.completions.append(completion)
+            let effect = completion.transactionEffect == .ended ? " ended" : ""
+            if isPart {
+                box.answers.append("\(name) part")
+            } else if completion.code == .ok {
+                box.answers.append("\(name) OK\(effect)")
+            } else {
+                box.answers.append(
+                    "\(name) \(completion.code.name) \(completion.stage.name) \(answer?.outcome.name ?? "?")\(effect)")
+            }
+        }
+        server.engine = engine
+        _ = engine.advance(to: server.now)
+        server.acceptAll()
+    }
+
+    /// What was answered since the last look: `slot OK`, `slot part`, or `slot CODE stage OUTCOME`.
+    func takeAnswers() -> [String] {
+        defer { box.answers.removeAll() }
+        return box.answers
+    }
+
+    @discardableResult
+    func submit(
+        _ request: TestRequest, transaction: TransactionReference = .none, readOnly: Bool = false,
+        deadline: UInt64 = .max
+    ) -> RequestReference {
+        let message = Array(request.frame.dropFirst(4))
+        let reference = RequestReference(reactor: 0, slot: slots, generation: 1)
+        slots += 1
+        let frame = message.withUnsafeBytes { FrameBox($0) }
+        engine.submit(
+            WorkItem(
+                reference: reference, kind: OperationKind(rawValue: UInt8(request.operation))!, isReadOnly: readOnly,
+                transaction: transaction, uid: 1, deadlineNanoseconds: deadline, submittedNanoseconds: server.now,
+                frame: frame))
+        return reference
+    }
+
+    func cancel(_ reference: RequestReference) -> CancelOutcome { engine.cancel(reference, now: server.now) }
+}

@@ -1,0 +1,315 @@
+import PrismCore
+import PrismWire
+import Testing
+
+@Suite("PostgreSQL engine")
+struct EngineTests {
+    /// Seven statements, prepared once.
+    static let reset = Array(repeating: "execute", count: 7) + ["sync"]
+
+    @Test("A statement is described once, then executed by name, and the session is reset in the same flight")
+    func coldAndWarm() {
+        let harness = EngineHarness()
+        harness.submit(.query(1, "select 1"))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK"])
+        let sent = harness.server.log.filter { !$0.hasPrefix("prepare ") || $0 == "prepare select 1" }
+        #expect(sent == ["prepare select 1", "describe", "sync", "execute", "sync"] + Self.reset)
+        #expect(harness.server.log.contains("prepare RESET ALL"))
+        harness.server.clearLog()
+        harness.submit(.query(2, "select 1"))
+        #expect(harness.server.log == ["execute", "sync"] + Self.reset)
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["1 OK"])
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+
+    @Test("A second connection prepares what is known in the same round as it executes")
+    func knownElsewhere() {
+        let harness = EngineHarness(connections: 2)
+        harness.submit(.query(1, "select 1"))
+        harness.server.run()
+        harness.server.clearLog()
+        harness.submit(.query(2, "select 1"))
+        harness.submit(.query(3, "select 1"))
+        #expect(
+            harness.server.log.filter { $0.hasPrefix("prepare select") || $0 == "describe" } == ["prepare select 1"])
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK", "1 OK", "2 OK"])
+    }
+
+    @Test("What the guard refuses is never sent")
+    func refused() {
+        let harness = EngineHarness()
+        harness.submit(.query(1, "begin"))
+        #expect(harness.server.log.isEmpty)
+        #expect(harness.takeAnswers().count == 1)
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+
+    @Test("A read-only request runs in a transaction that is rolled back")
+    func readOnly() {
+        let harness = EngineHarness()
+        harness.submit(.query(1, "select 1"), readOnly: true)
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK"])
+        #expect(harness.server.log.contains("BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY"))
+        #expect(harness.server.log.contains("ROLLBACK"))
+        #expect(!harness.server.log.contains("COMMIT"))
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+
+    @Test("A failing statement says NOT_EXECUTED, and the connection is used again")
+    func failing() {
+        let harness = EngineHarness()
+        harness.server.reply = { _ in .error("22012") }
+        harness.submit(.query(1, "select 1/0"))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 INVALID_ARGUMENT execute NOT_EXECUTED"])
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+
+    @Test("Types that the server does not accept are left to it")
+    func inferredTypes() {
+        let harness = EngineHarness()
+        harness.server.parameterTypes = [23]
+        harness.server.refusesTypes = { _, types in types.isEmpty ? nil : "42883" }
+        let value = Pack.data(2, Pack.number(3, 2))
+        harness.submit(TestRequest(id: 1, operation: 32, body: Pack.data(1, "select repeat('x', $1)") + value))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK"])
+        #expect(harness.server.log.filter { $0.hasPrefix("prepare select") }.count == 2)
+    }
+
+    @Test("A stale plan is prepared again, once")
+    func stalePlan() {
+        let harness = EngineHarness()
+        harness.submit(.query(1, "select 1"))
+        harness.server.run()
+        var failures = 1
+        harness.server.reply = { _ in
+            guard failures > 0 else { return .rows([1]) }
+            failures -= 1
+            return .error("26000")
+        }
+        harness.submit(.query(2, "select 1"))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK", "1 OK"])
+        failures = 10
+        harness.submit(.query(3, "select 1"))
+        harness.server.run()
+        #expect(harness.takeAnswers().count == 1)
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+
+    @Test("A batch runs in one transaction and commits with its last statement")
+    func batch() {
+        let harness = EngineHarness()
+        let body = Pack.data(1, Pack.data(1, "insert 1")) + Pack.data(1, Pack.data(1, "insert 2"))
+        harness.server.reply = { _ in .done("INSERT 0 1") }
+        harness.submit(TestRequest(id: 1, operation: 33, body: body))
+        harness.server.run()
+        harness.server.clearLog()
+        #expect(harness.takeAnswers() == ["0 OK"])
+        harness.submit(TestRequest(id: 2, operation: 33, body: body))
+        #expect(
+            harness.server.log
+                == ["BEGIN ISOLATION LEVEL READ COMMITTED", "execute", "execute", "COMMIT", "sync"])
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["1 OK"])
+        harness.server.reply = { $0 == "insert 2" ? .error("23505") : .done("INSERT 0 1") }
+        harness.submit(TestRequest(id: 3, operation: 33, body: body))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["2 ALREADY_EXISTS execute NOT_EXECUTED"])
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+
+    @Test("A lost connection is UNKNOWN for a write under way, and NOT_EXECUTED for a read")
+    func lost() {
+        let harness = EngineHarness()
+        harness.submit(.query(1, "insert 1"))
+        harness.server.run()
+        _ = harness.takeAnswers()
+        harness.submit(.query(2, "insert 1"))
+        harness.server.lose(harness.server.open[0])
+        #expect(harness.takeAnswers() == ["1 UNAVAILABLE execute UNKNOWN"])
+        harness.server.acceptAll()
+        harness.submit(.query(3, "select 1"), readOnly: true)
+        harness.server.lose(harness.server.open[0])
+        #expect(harness.takeAnswers() == ["2 UNAVAILABLE execute NOT_EXECUTED"])
+        harness.server.acceptAll()
+        harness.submit(.query(4, "select 1"))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["3 OK"])
+    }
+}
+
+@Suite("PostgreSQL engine: transactions")
+struct EngineTransactionTests {
+    private let transaction = TransactionReference(reactor: 0, slot: 0, generation: 1)
+
+    @Test("The connection is the transaction's until it ends, and is reset before the next client")
+    func committed() {
+        let harness = EngineHarness()
+        harness.submit(.begin(1), transaction: transaction)
+        harness.server.run()
+        harness.submit(.query(2), transaction: transaction)
+        harness.server.run()
+        #expect(harness.engine.snapshot.leased == 1)
+        harness.submit(.query(9))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK", "1 OK"])
+        harness.submit(.commit(3), transaction: transaction)
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["3 OK ended", "2 OK"])
+        #expect(harness.engine.snapshot.idle == 1)
+        harness.submit(.query(4), transaction: transaction)
+        #expect(harness.takeAnswers() == ["4 ABORTED execute NOT_EXECUTED ended"])
+    }
+
+    @Test("A commit that fails is NOT_EXECUTED, one whose connection is lost UNKNOWN")
+    func failedCommit() {
+        let harness = EngineHarness()
+        harness.submit(.begin(1), transaction: transaction)
+        harness.server.run()
+        harness.server.commitReply = .error("23503")
+        harness.submit(.commit(2), transaction: transaction)
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK", "1 FAILED_PRECONDITION execute NOT_EXECUTED ended"])
+        harness.submit(.begin(3), transaction: transaction)
+        harness.server.run()
+        harness.submit(.commit(4), transaction: transaction)
+        harness.server.lose(harness.server.open[0])
+        #expect(harness.takeAnswers() == ["2 OK", "3 UNAVAILABLE execute UNKNOWN ended"])
+    }
+
+    @Test("A failed statement leaves the transaction to RollbackTo and Rollback")
+    func poisoned() {
+        let harness = EngineHarness()
+        harness.submit(.begin(1), transaction: transaction)
+        harness.server.run()
+        harness.submit(.savepoint(2), transaction: transaction)
+        harness.server.run()
+        harness.server.reply = { _ in .error("23505") }
+        harness.submit(.query(3), transaction: transaction)
+        harness.server.run()
+        harness.submit(.rollbackTo(4), transaction: transaction)
+        harness.server.run()
+        harness.server.reply = { _ in .rows([1]) }
+        harness.submit(.query(5), transaction: transaction)
+        harness.server.run()
+        harness.submit(.rollback(6), transaction: transaction)
+        harness.server.run()
+        #expect(
+            harness.takeAnswers() == [
+                "0 OK", "1 OK", "2 ALREADY_EXISTS execute NOT_EXECUTED", "3 OK", "4 OK", "5 OK ended",
+            ])
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+
+    @Test("An abandoned transaction is rolled back, also while a statement of it is running")
+    func abandoned() {
+        let harness = EngineHarness()
+        harness.submit(.begin(1), transaction: transaction)
+        harness.server.run()
+        let query = harness.submit(.query(2), transaction: transaction)
+        harness.server.run()
+        _ = harness.takeAnswers()
+        let running = harness.submit(.query(3), transaction: transaction)
+        #expect(harness.cancel(running) == .stopped)
+        #expect(harness.cancel(query) == .tooLate)
+        harness.engine.abandon(transaction, now: harness.server.now)
+        harness.server.returnCancels()
+        harness.server.run()
+        #expect(harness.takeAnswers().isEmpty)
+        #expect(harness.server.log.contains("ROLLBACK"))
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+}
+
+@Suite("PostgreSQL engine: cancelling")
+struct EngineCancelTests {
+    @Test("Nothing is sent behind a cancel until it was delivered, the batch is over and a fence has passed")
+    func fence() {
+        let harness = EngineHarness()
+        harness.submit(.query(1), readOnly: true)
+        harness.server.run()
+        let running = harness.submit(.query(2), readOnly: true)
+        harness.submit(.query(3))
+        #expect(harness.cancel(running) == .stopped)
+        let connection = harness.server.open[0]
+        harness.server.run()
+        harness.server.clearLog()
+        #expect(harness.server.log.isEmpty)
+        harness.server.returnCancels()
+        #expect(harness.server.log == ["SELECT 1", "sync"])
+        // The cancel comes late and hits the fence: nobody is harmed.
+        harness.server.failNext(connection, "57014")
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK", "2 OK"])
+    }
+
+    @Test("A write that commits by itself cannot be stopped for certain; what became of it is said")
+    func lateWrite() {
+        let harness = EngineHarness()
+        harness.submit(.query(1, "insert 1"))
+        harness.server.run()
+        _ = harness.takeAnswers()
+        let running = harness.submit(.query(2, "insert 1"))
+        #expect(harness.cancel(running) == .tooLate)
+        harness.server.failNext(harness.server.open[0], "57014")
+        harness.server.returnCancels()
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["1 CANCELLED execute NOT_EXECUTED"])
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+
+    @Test("A cancel that is lost is asked for again")
+    func lostCancel() {
+        let harness = EngineHarness()
+        harness.submit(.query(1), readOnly: true)
+        harness.server.run()
+        let running = harness.submit(.query(2), readOnly: true)
+        _ = harness.cancel(running)
+        #expect(harness.server.cancels.count == 1)
+        harness.server.returnCancels()
+        let next = harness.engine.advance(to: harness.server.now)
+        #expect(next < .max)
+        harness.server.now = next
+        _ = harness.engine.advance(to: next)
+        #expect(harness.server.cancels.count == 1)
+    }
+
+    @Test("A queued request is removed")
+    func queued() {
+        let harness = EngineHarness()
+        harness.submit(.query(1))
+        let waiting = harness.submit(.query(2))
+        #expect(harness.cancel(waiting) == .removed)
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK"])
+    }
+}
+
+@Suite("PostgreSQL engine: streams")
+struct EngineStreamTests {
+    @Test("The server is held back while the client does not read")
+    func backpressure() {
+        let harness = EngineHarness { settings in
+            settings.streamPartBytes = 100
+            settings.streamWindowBytes = 1_000
+        }
+        harness.server.reply = { _ in .rows(Array(0..<1_000)) }
+        let reference = harness.submit(.query(1))
+        harness.server.run()
+        let connection = harness.server.open[0]
+        #expect(!harness.server.isReading(connection))
+        harness.engine.credit(reference, bytes: 1 << 20)
+        #expect(harness.server.isReading(connection))
+        harness.server.run()
+        let answers = harness.takeAnswers()
+        #expect(answers.last == "0 OK")
+        #expect(answers.filter { $0 == "0 part" }.count > 10)
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+}

@@ -1,0 +1,228 @@
+import PrismCore
+
+/// A server of a few lines behind the engine's port: batches, transactions, prepared names, and whatever a test wants each
+/// statement to answer. Nothing happens until the test says so.
+final class FakeServer: PostgreSQLPort {
+    enum Reply {
+        /// Command tag.
+        case done(String)
+        /// One column of int8 in binary.
+        case rows([Int64])
+        case error(String)
+        case fatal(String)
+    }
+
+    private enum Command {
+        case prepare(PreparedName, String, [TypeOID])
+        case describe(PreparedName)
+        case execute(PreparedName)
+        case statement(String)
+        case sync
+    }
+
+    private struct Connection {
+        var commands: [Command] = []
+        var prepared: [PreparedName: String] = [:]
+        var status = TransactionStatus.idle
+        var isSkipping = false
+        /// Implicit transaction of the batch: a failure ends it at the Sync.
+        var isReading = true
+    }
+
+    weak var engine: PostgreSQLEngine<FakeServer>?
+    var now: UInt64 = 1_000_000_000
+    /// What a client's statement answers. By default one row.
+    var reply: (String) -> Reply = { _ in .rows([1]) }
+    /// What COMMIT answers.
+    var commitReply = Reply.done("COMMIT")
+    /// Which types a PREPARE is refused with.
+    var refusesTypes: (String, [TypeOID]) -> String? = { _, _ in nil }
+    var parameterTypes: [TypeOID] = []
+
+    private(set) var connecting: [ServerConnectionReference] = []
+    private(set) var closed: [ServerConnectionReference] = []
+    private(set) var cancels: [ServerConnectionReference] = []
+    /// Everything that was sent, in order, as text.
+    private(set) var log: [String] = []
+    private var connections: [ServerConnectionReference: Connection] = [:]
+
+    var open: [ServerConnectionReference] { connections.keys.sorted { $0.slot < $1.slot } }
+    func isReading(_ connection: ServerConnectionReference) -> Bool { connections[connection]?.isReading ?? false }
+    func hasWork(_ connection: ServerConnectionReference) -> Bool { connections[connection]?.commands.isEmpty == false }
+    func clearLog() { log.removeAll() }
+
+    // MARK: the test's side
+
+    func acceptAll() {
+        let waiting = connecting
+        connecting = []
+        for connection in waiting {
+            connections[connection] = Connection()
+            engine?.connected(connection, now: now)
+        }
+    }
+
+    func refuseAll() {
+        let waiting = connecting
+        connecting = []
+        for connection in waiting { engine?.connectFailed(connection, "no", now: now) }
+    }
+
+    /// Answers until nothing is left to answer.
+    func run() {
+        var moved = true
+        while moved {
+            moved = false
+            for connection in open where step(connection) { moved = true }
+        }
+    }
+
+    /// Answers one command. False: there is none.
+    @discardableResult
+    func step(_ connection: ServerConnectionReference) -> Bool {
+        guard var state = connections[connection], state.isReading, !state.commands.isEmpty else { return false }
+        let command = state.commands.removeFirst()
+        connections[connection] = state
+        if case .sync = command {
+            connections[connection]?.isSkipping = false
+            let status = state.status
+            engine?.received(connection, .synchronized(status), now: now)
+            return true
+        }
+        if state.isSkipping {
+            say(connection, .skipped)
+        } else {
+            answer(command, connection)
+        }
+        say(connection, .end)
+        return true
+    }
+
+    func lose(_ connection: ServerConnectionReference) {
+        connections[connection] = nil
+        engine?.lost(connection, "gone", now: now)
+    }
+
+    func returnCancels() {
+        let waiting = cancels
+        cancels = []
+        for connection in waiting { engine?.cancelReturned(connection, now: now) }
+    }
+
+    /// Makes the next command fail as a cancel that has arrived does.
+    func failNext(_ connection: ServerConnectionReference, _ sqlState: String) {
+        guard connections[connection]?.commands.isEmpty == false else { return }
+        connections[connection]?.commands.removeFirst()
+        fail(connection, sqlState, .error)
+        say(connection, .end)
+    }
+
+    private func say(_ connection: ServerConnectionReference, _ result: ServerResult) {
+        guard connections[connection] != nil else { return }
+        engine?.received(connection, result, now: now)
+    }
+
+    private func fail(_ connection: ServerConnectionReference, _ sqlState: String, _ severity: ServerError.Severity) {
+        connections[connection]?.isSkipping = true
+        if connections[connection]?.status == .open { connections[connection]?.status = .failed }
+        say(connection, .failed(ServerError(severity: severity, sqlState: sqlState, message: "failed")))
+    }
+
+    private func answer(_ command: Command, _ connection: ServerConnectionReference) {
+        switch command {
+        case .prepare(let name, let sql, let types):
+            if let sqlState = refusesTypes(sql, types) { return fail(connection, sqlState, .error) }
+            connections[connection]?.prepared[name] = sql
+            say(connection, .complete(columns: nil, tag: ""))
+        case .describe(let name):
+            guard connections[connection]?.prepared[name] != nil else { return fail(connection, "26000", .error) }
+            say(connection, .described(parameters: parameterTypes, columns: [ServerColumn(name: "n", type: 20)]))
+        case .execute(let name):
+            guard let sql = connections[connection]?.prepared[name] else { return fail(connection, "26000", .error) }
+            guard connections[connection]?.status != .failed else { return fail(connection, "25P02", .error) }
+            perform(Self.isReset(sql) ? .done(sql) : reply(sql), connection)
+        case .statement(let sql): control(sql, connection)
+        case .sync: break
+        }
+    }
+
+    private static func isReset(_ sql: String) -> Bool {
+        ["RESET", "UNLISTEN", "CLOSE", "DISCARD"].contains { sql.hasPrefix($0) } || sql.hasSuffix("unlock_all()")
+    }
+
+    private func control(_ sql: String, _ connection: ServerConnectionReference) {
+        let status = connections[connection]?.status ?? .unknown
+        if status == .failed, !sql.hasPrefix("ROLLBACK") { return fail(connection, "25P02", .error) }
+        if sql.hasPrefix("BEGIN") {
+            connections[connection]?.status = .open
+        } else if sql == "COMMIT" {
+            connections[connection]?.status = .idle
+            return perform(commitReply, connection)
+        } else if sql == "ROLLBACK" {
+            connections[connection]?.status = .idle
+        } else if sql.hasPrefix("ROLLBACK TO") {
+            connections[connection]?.status = .open
+        }
+        say(connection, .complete(columns: nil, tag: sql))
+    }
+
+    private func perform(_ reply: Reply, _ connection: ServerConnectionReference) {
+        switch reply {
+        case .done(let tag): say(connection, .complete(columns: nil, tag: tag))
+        case .error(let sqlState): fail(connection, sqlState, .error)
+        case .fatal(let sqlState): fail(connection, sqlState, .fatal)
+        case .rows(let numbers):
+            let columns = ServerColumns([ServerColumn(name: "n", type: 20)], format: .binary)
+            for number in numbers {
+                withUnsafeBytes(of: number.bigEndian) { bytes in
+                    withUnsafePointer(to: bytes) { pointer in
+                        say(
+                            connection,
+                            .row(ServerRow(columns: columns, values: UnsafeBufferPointer(start: pointer, count: 1))))
+                    }
+                }
+            }
+            say(connection, .complete(columns: columns, tag: "SELECT \(numbers.count)"))
+        }
+    }
+
+    // MARK: PostgreSQLPort
+
+    func connect(_ connection: ServerConnectionReference) { connecting.append(connection) }
+
+    func close(_ connection: ServerConnectionReference) {
+        connections[connection] = nil
+        connecting.removeAll { $0 == connection }
+        closed.append(connection)
+    }
+
+    func sendPrepare(
+        _ connection: ServerConnectionReference, name: PreparedName, sql: UnsafeRawBufferPointer, types: [TypeOID]
+    ) {
+        let text = String(decoding: sql, as: UTF8.self)
+        note(connection, "prepare \(text)\(types.isEmpty ? "" : " \(types)")", .prepare(name, text, types))
+    }
+
+    func sendDescribe(_ connection: ServerConnectionReference, name: PreparedName) {
+        note(connection, "describe", .describe(name))
+    }
+
+    func sendExecute(
+        _ connection: ServerConnectionReference, name: PreparedName, parameters: ParameterList, results: ValueFormat
+    ) {
+        note(connection, "execute", .execute(name))
+    }
+
+    func sendStatement(_ connection: ServerConnectionReference, sql: String) { note(connection, sql, .statement(sql)) }
+    func sendSync(_ connection: ServerConnectionReference) { note(connection, "sync", .sync) }
+    func cancel(_ connection: ServerConnectionReference) { cancels.append(connection) }
+
+    func setReading(_ connection: ServerConnectionReference, _ isReading: Bool) {
+        connections[connection]?.isReading = isReading
+    }
+
+    private func note(_ connection: ServerConnectionReference, _ text: String, _ command: Command) {
+        log.append(text)
+        connections[connection]?.commands.append(command)
+    }
+}
