@@ -21,6 +21,7 @@ let package = Package(
         // C: generated code, system libraries, and what Swift cannot import.
         .target(name: "CPrismWire", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(name: "CLinux"),
+        .target(name: "CPostgreSQL", linkerSettings: [.linkedLibrary("pq")]),
         .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
         .target(name: "CYAML", linkerSettings: [.linkedLibrary("yaml")]),
 
@@ -35,6 +36,9 @@ let package = Package(
         .target(
             name: "PrismSQLite",
             dependencies: ["CSQLite", "PrismCore", "PrismReactor", "PrismWire"], swiftSettings: dataPath),
+        .target(
+            name: "PrismPostgreSQL",
+            dependencies: ["CPostgreSQL", "PrismCore", "PrismReactor", "PrismWire"], swiftSettings: dataPath),
         .target(name: "PrismConfiguration", dependencies: ["CYAML", "PrismCore"], swiftSettings: strict),
         .target(
             name: "PrismAdmin",
@@ -79,6 +83,10 @@ let package = Package(
         .testTarget(
             name: "PrismSQLiteTests",
             dependencies: ["PrismSQLite", "CSQLite", "CFaultVFS", "PrismCore", "PrismReactor", "PrismWire"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PrismPostgreSQLTests",
+            dependencies: ["PrismPostgreSQL", "CPostgreSQL", "PrismCore", "PrismReactor", "PrismWire"],
             swiftSettings: strict),
         .testTarget(name: "PrismConfigurationTests", dependencies: ["PrismConfiguration"], swiftSettings: strict),
         .testTarget(name: "PrismAdminTests", dependencies: ["PrismAdmin", "PrismCore"], swiftSettings: strict),

@@ -6,8 +6,8 @@
 #   test   that, and what the tests, the Python client and the comparisons with PostgreSQL need
 set -eu
 
-build="ca-certificates git pkg-config libprotobuf-c-dev libsqlite3-dev libyaml-dev"
-test="binutils libpq-dev postgresql protobuf-c-compiler protobuf-compiler python3 python3-protobuf python3-yaml"
+build="ca-certificates git pkg-config libpq-dev libprotobuf-c-dev libsqlite3-dev libyaml-dev"
+test="binutils postgresql protobuf-c-compiler protobuf-compiler python3 python3-protobuf python3-yaml"
 
 case "${1:-build}" in
 build) wanted=$build ;;

@@ -14,6 +14,7 @@ import Testing
         // Thin shells.
         "PrismReactor": ["CLinux", "Glibc", "Synchronization"],
         "PrismSQLite": ["CSQLite", "Glibc", "PrismCore", "PrismReactor", "PrismWire", "Synchronization"],
+        "PrismPostgreSQL": ["CPostgreSQL", "Glibc", "PrismCore", "PrismReactor", "PrismWire", "Synchronization"],
         "PrismConfiguration": ["CYAML", "Glibc", "PrismCore", "PrismWire"],
         "PrismAdmin": [
             "Glibc", "NIOConcurrencyHelpers", "NIOCore", "NIOHTTP1", "NIOPosix", "PrismCore", "PrismWire",

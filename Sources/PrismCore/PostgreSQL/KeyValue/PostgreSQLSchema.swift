@@ -3,7 +3,7 @@ public enum PostgreSQLSchema {
     public static let version: Int64 = 1
 
     /// Taken by everyone who creates the tables, until the transaction ends: many may start at once. "prism" in ASCII.
-    public static let lock = "SELECT pg_advisory_xact_lock(482_955_850_605)"
+    public static let lock = "SELECT pg_advisory_xact_lock(482955850605)"
 
     /// Whether there is a schema of ours; says nothing of its version. One row, one boolean.
     public static let exists = """

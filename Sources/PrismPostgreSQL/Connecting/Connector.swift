@@ -1,0 +1,140 @@
+internal import CPostgreSQL
+internal import Glibc
+internal import PrismCore
+public import PrismReactor
+internal import Synchronization
+
+/// Makes connections to one server for all reactors. Name lookup, files, TLS and SCRAM block or compute, so threads of its own
+/// do it; the finished connection goes to its reactor.
+public final class Connector: Sendable {
+    public static let threadsDefault = 2
+
+    private struct Job: Sendable {
+        let ticket: HelperTicket
+        let inbox: HelperInbox
+    }
+
+    private let threads: HelperThreads<Job>
+
+    /// - Parameter schema: nil: Prism's own tables are not looked for.
+    /// - Throws: EAGAIN at a limit of threads or memory.
+    public init(
+        _ settings: ConnectSettings, schema: SchemaInstaller?, threads: Int = Connector.threadsDefault
+    ) throws(SystemCallError) {
+        let maker = ConnectionMaker(settings, schema: schema)
+        self.threads = try HelperThreads(name: "pg-connect", count: threads) { job in
+            guard !job.ticket.isAbandoned else { return }
+            do throws(ConnectFailure) {
+                let (handle, facts) = try maker.make()
+                // Closed here rather than on the reactor.
+                guard !job.ticket.isAbandoned else { return }
+                job.inbox.report(.connected(job.ticket, handle, facts))
+            } catch {
+                job.inbox.report(.connectFailed(job.ticket, message: error.message))
+            }
+        }
+    }
+
+    func connect(_ ticket: HelperTicket, reportingTo inbox: HelperInbox) {
+        threads.submit(Job(ticket: ticket, inbox: inbox))
+    }
+
+    /// Drops what has not begun. A thread that hangs in libpq is left behind after the deadline (CLOCK_MONOTONIC nanoseconds).
+    public func stop(deadlineNanoseconds: UInt64) { threads.stop(deadlineNanoseconds: deadlineNanoseconds) }
+}
+
+struct ConnectFailure: Error {
+    let message: String
+}
+
+/// Connects, and gets a connection ready to be handed over. Any thread; blocks.
+final class ConnectionMaker: Sendable {
+    private let settings: ConnectSettings
+    private let schema: SchemaInstaller?
+    /// Until a server has refused it.
+    private let mayCheckConnections = Atomic<Bool>(true)
+
+    init(_ settings: ConnectSettings, schema: SchemaInstaller?) {
+        self.settings = settings
+        self.schema = schema
+    }
+
+    func make() throws(ConnectFailure) -> (ConnectionHandle, ServerFacts) {
+        let password: String?
+        do throws(PasswordFile.Problem) {
+            password = try settings.passwordFile.map { path throws(PasswordFile.Problem) in try PasswordFile.read(path)
+            }
+        } catch {
+            throw ConnectFailure(message: error.message)
+        }
+        let userOptions = try userOptions()
+        let checking = mayCheckConnections.load(ordering: .relaxed)
+        do throws(ConnectFailure) {
+            return try make(userOptions, password, withConnectionCheck: checking)
+        } catch {
+            guard checking, error.message.contains(ConnectSettings.connectionCheckName) else { throw error }
+            mayCheckConnections.store(false, ordering: .relaxed)
+            return try make(userOptions, password, withConnectionCheck: false)
+        }
+    }
+
+    private func make(
+        _ userOptions: String, _ password: String?, withConnectionCheck: Bool
+    ) throws(ConnectFailure) -> (ConnectionHandle, ServerFacts) {
+        let parameters = settings.parameters(
+            userOptions: userOptions, password: password, withConnectionCheck: withConnectionCheck)
+        guard let pointer = Self.connect(parameters) else { throw ConnectFailure(message: "out of memory") }
+        guard PQstatus(pointer) == CONNECTION_OK else {
+            defer { PQfinish(pointer) }
+            throw ConnectFailure(message: Self.message(pointer))
+        }
+        // Nothing of libpq's may reach standard error.
+        PQsetNoticeReceiver(pointer, { _, _ in }, nil)
+        let problem = schema?.ensure(on: pointer)
+        guard PQstatus(pointer) == CONNECTION_OK, PQsetnonblocking(pointer, 1) == 0,
+            PQenterPipelineMode(pointer) == 1
+        else {
+            defer { PQfinish(pointer) }
+            throw ConnectFailure(message: Self.message(pointer))
+        }
+        let facts = ServerFacts(
+            version: Int(PQserverVersion(pointer)), processID: PQbackendPID(pointer), schemaProblem: problem)
+        guard let handle = ConnectionHandle(pointer) else { throw ConnectFailure(message: "out of memory") }
+        return (handle, facts)
+    }
+
+    /// `options` of the conninfo, or of the environment. Those of a service file are not looked for: ours take their place.
+    private func userOptions() throws(ConnectFailure) -> String {
+        let environment = getenv("PGOPTIONS").map { String(cString: $0) } ?? ""
+        // A plain database name, as libpq sees it, is neither a string nor a URL.
+        guard settings.conninfo.contains("=") || settings.conninfo.contains("://") else { return environment }
+        var text: UnsafeMutablePointer<CChar>?
+        guard let options = PQconninfoParse(settings.conninfo, &text) else {
+            defer { PQfreemem(text) }
+            throw ConnectFailure(
+                message: LibpqConnection.oneLine(text.map { String(cString: $0) } ?? "out of memory"))
+        }
+        defer { PQconninfoFree(options) }
+        var option = options
+        while let keyword = option.pointee.keyword {
+            if strcmp(keyword, "options") == 0, let value = option.pointee.val { return String(cString: value) }
+            option += 1
+        }
+        return environment
+    }
+
+    /// Never nil but for want of memory.
+    private static func connect(_ parameters: [(String, String)]) -> OpaquePointer? {
+        let keywords = parameters.map { strdup($0.0) }
+        let values = parameters.map { strdup($0.1) }
+        defer { for text in keywords + values { free(text) } }
+        let expandsName: Int32 = 1
+        return PQconnectdbParams(
+            keywords.map { UnsafePointer($0) } + [nil], values.map { UnsafePointer($0) } + [nil], expandsName)
+    }
+
+    private static func message(_ pointer: OpaquePointer) -> String {
+        let text = LibpqConnection.oneLine(PQerrorMessage(pointer).map { String(cString: $0) } ?? "")
+        return text.isEmpty ? "the connection failed" : text
+    }
+}

@@ -1,0 +1,54 @@
+internal import CPostgreSQL
+internal import Glibc
+internal import PrismCore
+
+/// The columns of statements that have run before, so that names are not copied with every execution.
+struct ColumnCache {
+    /// Statements remembered; beyond it all are forgotten.
+    static let statementsMax = 512
+
+    private struct Key: Hashable {
+        var name: PreparedName
+        var format: ValueFormat
+    }
+
+    private var known: [Key: ServerColumns] = [:]
+
+    mutating func forget(_ name: PreparedName) {
+        for format in [ValueFormat.text, .binary] { known[Key(name: name, format: format)] = nil }
+    }
+
+    /// Taken from the result unless the remembered ones are just the same.
+    mutating func columns(of command: SentCommands.Command, _ result: OpaquePointer) -> ServerColumns {
+        guard case .execute(let name, let format) = command else {
+            return ServerColumns(Self.columns(result), format: Self.format(result))
+        }
+        let key = Key(name: name, format: format)
+        if let columns = known[key], Self.isSame(columns, result) { return columns }
+        let columns = ServerColumns(Self.columns(result), format: Self.format(result))
+        if known.count >= Self.statementsMax { known.removeAll() }
+        known[key] = columns
+        return columns
+    }
+
+    static func columns(_ result: OpaquePointer) -> [ServerColumn] {
+        (0..<PQnfields(result)).map {
+            ServerColumn(name: PQfname(result, $0).map { String(cString: $0) } ?? "", type: PQftype(result, $0))
+        }
+    }
+
+    private static func format(_ result: OpaquePointer) -> ValueFormat {
+        PQbinaryTuples(result) != 0 ? .binary : .text
+    }
+
+    private static func isSame(_ columns: ServerColumns, _ result: OpaquePointer) -> Bool {
+        guard columns.columns.count == Int(PQnfields(result)), columns.format == format(result) else { return false }
+        for (index, column) in columns.columns.enumerated() {
+            let number = Int32(index)
+            guard PQftype(result, number) == column.type, let name = PQfname(result, number),
+                column.name.withCString({ strcmp($0, name) }) == 0
+            else { return false }
+        }
+        return true
+    }
+}

@@ -1,0 +1,324 @@
+internal import CPostgreSQL
+internal import PrismCore
+
+/// One connection after its hand-over: non-blocking and in pipeline mode. Sends commands, and turns libpq's results into
+/// those of `ServerResult`, matched by what was sent. Knows nothing of epoll. The reactor's thread only.
+final class LibpqConnection {
+    /// What became of an attempt to get a result.
+    enum Step {
+        /// `nextResult` has delivered one; there may be more.
+        case delivered
+        /// Nothing more until the socket has something.
+        case wouldBlock
+        /// Nothing of it can be used any more; all that could be delivered has been.
+        case lost(String)
+    }
+
+    private enum Health {
+        case sound
+        /// The socket is gone or a call failed; what libpq has read before can still be delivered.
+        case broken
+        /// An answer that nobody asked for: nothing after it can be trusted.
+        case unusable
+    }
+
+    let handle: ConnectionHandle
+    private let pointer: OpaquePointer
+    private var health = Health.sound
+    private var failure: String?
+    /// Nothing is delivered any more.
+    var isClosed = false
+
+    private var sent = SentCommands()
+    /// The oldest command has had its last result: what comes next ends it.
+    private var isFirstComplete = false
+    /// Of the oldest command.
+    private var columns: ServerColumns?
+    private var columnCache = ColumnCache()
+    private var values: [UnsafeRawBufferPointer] = []
+    private let notices = UnsafeMutablePointer<NoticeBuffer>.allocate(capacity: 1)
+    private var lastWord: String?
+
+    // Parameters as libpq wants them.
+    private var parameterValues: [UnsafePointer<CChar>?] = []
+    private var parameterLengths: [Int32] = []
+    private var parameterFormats: [Int32] = []
+    private var statementText: [UInt8] = []
+
+    init(_ handle: ConnectionHandle) {
+        self.handle = handle
+        pointer = handle.pointer
+        notices.initialize(to: NoticeBuffer())
+        PQsetNoticeReceiver(
+            pointer,
+            { argument, result in
+                guard let argument, let result else { return }
+                argument.assumingMemoryBound(to: NoticeBuffer.self).pointee.add(result)
+            }, notices)
+    }
+
+    deinit {
+        // PQfinish, when the handle goes, may still report something.
+        PQsetNoticeReceiver(pointer, { _, _ in }, nil)
+        notices.deinitialize(count: 1)
+        notices.deallocate()
+    }
+
+    /// -1 once libpq has closed it, which it does by itself.
+    var socket: Int32 { PQsocket(pointer) }
+
+    /// Something failed that ends it; `nextResult` says so once everything before has been delivered.
+    var isSound: Bool { health == .sound }
+
+    // MARK: Sending. A failure shows in `nextResult`, never here.
+
+    /// - Parameter sql: without a zero byte.
+    func sendPrepare(name: PreparedName, sql: UnsafeRawBufferPointer, types: [TypeOID]) {
+        guard !sql.contains(0) else { return fail("a statement contains a zero byte") }
+        statementText.removeAll(keepingCapacity: statementText.capacity <= 1 << 16)
+        statementText.append(contentsOf: sql)
+        statementText.append(0)
+        let isSent = statementText.withUnsafeBytes { text in
+            PQsendPrepare(
+                pointer, name.text, text.bindMemory(to: CChar.self).baseAddress, Int32(clamping: types.count), types)
+        }
+        noteSent(isSent, .prepare)
+        columnCache.forget(name)
+    }
+
+    func sendDescribe(name: PreparedName) { noteSent(PQsendDescribePrepared(pointer, name.text), .describe) }
+
+    func sendExecute(name: PreparedName, parameters: ParameterList, results: ValueFormat) {
+        parameterValues.removeAll(keepingCapacity: true)
+        parameterLengths.removeAll(keepingCapacity: true)
+        parameterFormats.removeAll(keepingCapacity: true)
+        let count = parameters.count
+        func send() {
+            noteSent(
+                PQsendQueryPrepared(
+                    pointer, name.text, Int32(clamping: count), parameterValues, parameterLengths, parameterFormats,
+                    Int32(results.rawValue)),
+                .execute(name, results))
+        }
+        // The values are borrowed until the call for the last one returns, so that one sends.
+        func append(_ value: UnsafeRawBufferPointer?, _ format: ValueFormat) {
+            parameterValues.append(value?.baseAddress?.assumingMemoryBound(to: CChar.self))
+            parameterLengths.append(Int32(clamping: value?.count ?? 0))
+            parameterFormats.append(Int32(format.rawValue))
+            if parameterValues.count == count { send() }
+        }
+        if count == 0 { send() } else { parameters.forEach(append) }
+    }
+
+    func sendStatement(_ sql: String) {
+        noteSent(PQsendQueryParams(pointer, sql, 0, nil, nil, nil, nil, 0), .statement)
+    }
+
+    /// libpq writes what it has collected with it, as far as the socket takes it.
+    func sendSync() { noteSent(PQpipelineSync(pointer), .sync) }
+
+    private func noteSent(_ isSent: Int32, _ command: SentCommands.Command) {
+        guard isSent == 1 else { return fail(errorMessage) }
+        let isFirst = sent.isEmpty
+        sent.append(command)
+        if isFirst { beginFirst() }
+    }
+
+    /// Writes what is left.
+    /// - Returns: whether the socket has to become writable for the rest. Input may have been read meanwhile: libpq does so
+    ///   when it cannot write, or both sides would wait for each other.
+    func flush() -> Bool {
+        guard health == .sound else { return false }
+        switch PQflush(pointer) {
+        case 0: return false
+        case 1: return true
+        default:
+            fail(errorMessage)
+            return false
+        }
+    }
+
+    /// Reads what the socket has, once.
+    func consumeInput() {
+        guard health == .sound else { return }
+        if PQconsumeInput(pointer) == 0 { fail(errorMessage) }
+    }
+
+    // MARK: Results
+
+    /// Delivers the next result that libpq has read, and what the server warned of before it.
+    func nextResult<Events: ServerConnectionEvents>(
+        _ reference: ServerConnectionReference, _ events: Events, now: UInt64
+    ) -> Step {
+        guard health != .unusable else { return .lost(failure ?? "") }
+        let isBusy = PQisBusy(pointer) != 0  // Parses.
+        deliverNotices(reference, events, now: now)
+        guard let command = sent.first else {
+            // Notifications arrive even where nobody listens, if client SQL has begun to within its request.
+            while let notification = PQnotifies(pointer) { PQfreemem(notification) }
+            return health == .sound ? .wouldBlock : .lost(lossMessage)
+        }
+        if isClosed { return .wouldBlock }
+        // libpq calls a lost connection not busy: what it has read is delivered. Otherwise the rest will never come.
+        if isBusy { return health == .sound ? .wouldBlock : .lost(lossMessage) }
+        guard let result = PQgetResult(pointer) else {
+            guard isFirstComplete else { return lose(reference, events, now: now, "libpq has no result for a command") }
+            endFirst(command)
+            events.received(reference, .end, now: now)
+            return .delivered
+        }
+        defer { PQclear(result) }
+        deliverNotices(reference, events, now: now)
+        if isClosed { return .wouldBlock }
+        return deliver(result, of: command, reference, events, now: now)
+    }
+
+    private func deliver<Events: ServerConnectionEvents>(
+        _ result: OpaquePointer, of command: SentCommands.Command, _ reference: ServerConnectionReference,
+        _ events: Events, now: UInt64
+    ) -> Step {
+        let status = PQresultStatus(result)
+        switch status {
+        case PGRES_PIPELINE_SYNC:
+            guard command == .sync else { return lose(reference, events, now: now, "the server ended a batch early") }
+            isFirstComplete = false
+            sent.removeFirst()
+            beginFirst()
+            events.received(reference, .synchronized(transactionStatus), now: now)
+        case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE:
+            guard let error = ServerError(result) else {
+                // libpq's own words: the connection is lost, or memory is out, and it cannot go on.
+                let text = PQresultErrorMessage(result).map { String(cString: $0) } ?? ""
+                if PQstatus(pointer) == CONNECTION_BAD {
+                    fail(text)
+                    return .lost(lossMessage)
+                }
+                return lose(reference, events, now: now, text)
+            }
+            if error.severity != .error { lastWord = error.message }
+            isFirstComplete = true
+            events.received(reference, .failed(error), now: now)
+        case _ where command == .sync:
+            return lose(reference, events, now: now, "the server answered a Sync with \(statusName(status))")
+        case PGRES_PIPELINE_ABORTED:
+            isFirstComplete = true
+            events.received(reference, .skipped, now: now)
+        case PGRES_SINGLE_TUPLE, PGRES_TUPLES_OK:
+            guard command.returnsRows else {
+                return lose(reference, events, now: now, "the server answered with rows where none are due")
+            }
+            deliverRows(result, of: command, isLast: status == PGRES_TUPLES_OK, reference, events, now: now)
+        case PGRES_COMMAND_OK where command == .describe:
+            isFirstComplete = true
+            events.received(
+                reference,
+                .described(
+                    parameters: (0..<PQnparams(result)).map { PQparamtype(result, $0) },
+                    columns: ColumnCache.columns(result)), now: now)
+        case PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
+            isFirstComplete = true
+            events.received(reference, .complete(columns: nil, tag: tag(result)), now: now)
+        default:
+            return lose(reference, events, now: now, "the server answered with \(statusName(status))")
+        }
+        return .delivered
+    }
+
+    /// In single-row mode: one row, or none and the end. Should libpq have collected them instead, they are all delivered.
+    private func deliverRows<Events: ServerConnectionEvents>(
+        _ result: OpaquePointer, of command: SentCommands.Command, isLast: Bool,
+        _ reference: ServerConnectionReference, _ events: Events, now: UInt64
+    ) {
+        let columns = columns ?? columnCache.columns(of: command, result)
+        self.columns = columns
+        let count = Int32(clamping: columns.columns.count)
+        for row in 0..<PQntuples(result) {
+            values.removeAll(keepingCapacity: values.capacity <= 4_096)
+            for column in 0..<count {
+                if PQgetisnull(result, row, column) != 0 {
+                    values.append(UnsafeRawBufferPointer(start: nil, count: 0))
+                } else {
+                    values.append(
+                        UnsafeRawBufferPointer(
+                            start: PQgetvalue(result, row, column), count: Int(PQgetlength(result, row, column))))
+                }
+            }
+            values.withUnsafeBufferPointer {
+                events.received(reference, .row(ServerRow(columns: columns, values: $0)), now: now)
+            }
+            if isClosed { return }
+        }
+        guard isLast else { return }
+        isFirstComplete = true
+        events.received(reference, .complete(columns: columns, tag: tag(result)), now: now)
+    }
+
+    private func endFirst(_ command: SentCommands.Command) {
+        isFirstComplete = false
+        // A Sync that has failed is still to come.
+        guard command != .sync else { return }
+        sent.removeFirst()
+        beginFirst()
+    }
+
+    /// libpq has begun on the oldest command: asks for its rows one by one. Refused in a batch that has failed, where nothing
+    /// but `.skipped` comes.
+    private func beginFirst() {
+        columns = nil
+        if let command = sent.first, command.returnsRows { _ = PQsetSingleRowMode(pointer) }
+    }
+
+    private func deliverNotices<Events: ServerConnectionEvents>(
+        _ reference: ServerConnectionReference, _ events: Events, now: UInt64
+    ) {
+        if let word = notices.pointee.lastWord { lastWord = word }
+        guard !notices.pointee.isEmpty else { return }
+        for notice in notices.pointee.take() where !isClosed {
+            events.noticed(reference, sqlState: notice.sqlState, sourceFunction: notice.sourceFunction, now: now)
+        }
+    }
+
+    // MARK: Failing
+
+    /// What libpq has read before is still delivered; then the connection is lost.
+    func fail(_ message: String) {
+        guard health == .sound else { return }
+        health = .broken
+        failure = message
+    }
+
+    private func lose<Events: ServerConnectionEvents>(
+        _ reference: ServerConnectionReference, _ events: Events, now: UInt64, _ message: String
+    ) -> Step {
+        health = .unusable
+        failure = message
+        events.received(reference, .unusable(message), now: now)
+        return .lost(message)
+    }
+
+    private var lossMessage: String { lastWord ?? failure ?? "the connection to the server was lost" }
+
+    private var errorMessage: String {
+        Self.oneLine(PQerrorMessage(pointer).map { String(cString: $0) } ?? "")
+    }
+
+    /// libpq's messages have several lines, with advice in the later ones.
+    static func oneLine(_ message: String) -> String {
+        message.split(whereSeparator: { $0.isNewline || $0 == "\t" }).joined(separator: " ")
+    }
+
+    private var transactionStatus: TransactionStatus {
+        switch PQtransactionStatus(pointer) {
+        case PQTRANS_IDLE: .idle
+        case PQTRANS_INTRANS: .open
+        case PQTRANS_INERROR: .failed
+        default: .unknown
+        }
+    }
+
+    private func tag(_ result: OpaquePointer) -> String { PQcmdStatus(result).map { String(cString: $0) } ?? "" }
+
+    private func statusName(_ status: ExecStatusType) -> String {
+        PQresStatus(status).map { String(cString: $0) } ?? ""
+    }
+}

@@ -1,0 +1,103 @@
+import Foundation
+import PrismCore
+import PrismReactor
+import Testing
+
+@testable import PrismPostgreSQL
+
+/// Connections that end, are ended, or never begin.
+@Suite struct LossTests {
+    static let terminated = "terminating connection due to administrator command"
+
+    @Test func aTerminatedStatementFailsBeforeItsConnectionIsLost() throws {
+        let driver = try PortDriver(try Cluster.shared.get())
+        let victim = try driver.connect()
+        let other = try driver.connect()
+        let process = try #require(driver.facts[victim]).processID
+        driver.port.sendStatement(victim, sql: "select 1")
+        driver.port.sendStatement(victim, sql: "select pg_sleep(60)")
+        driver.port.sendStatement(victim, sql: "select 2")
+        driver.port.sendSync(victim)
+        try driver.poll(other, "select wait_event from pg_stat_activity where pid = \(process)", until: "PgSleep")
+        try driver.statements(other, "select pg_terminate_backend(\(process))")
+        #expect(
+            try driver.batch(victim) == [
+                "row 1", "complete SELECT 1 ?column?", "end", "failed 57P01", "end", "skipped", "end",
+                "lost: \(Self.terminated)",
+            ])
+        #expect(driver.errors.map(\.severity) == [.fatal])
+    }
+
+    @Test func anIdleConnectionSaysWhyItWasTerminated() throws {
+        let driver = try PortDriver(try Cluster.shared.get())
+        let victim = try driver.connect()
+        let other = try driver.connect()
+        let process = try #require(driver.facts[victim]).processID
+        try driver.statements(other, "select pg_terminate_backend(\(process))")
+        #expect(try driver.batch(victim).last == "lost: \(Self.terminated)")
+        // Its place is free for another one.
+        driver.port.connect(ServerConnectionReference(slot: victim.slot, generation: 2))
+        let next = ServerConnectionReference(slot: victim.slot, generation: 2)
+        try driver.run { driver.transcript(next) == ["connected"] }
+    }
+
+    @Test func aServerThatCrashesLosesAllItsConnections() throws {
+        let cluster = try Cluster()
+        let driver = try PortDriver(cluster)
+        let connections = try (0..<4).map { _ in try driver.connect() }
+        let process = try #require(driver.facts[connections[0]]).processID
+        for connection in connections { driver.port.sendStatement(connection, sql: "select pg_sleep(60)") }
+        for connection in connections { driver.port.sendSync(connection) }
+        try driver.tick()
+        #expect(kill(process, SIGKILL) == 0)
+        for connection in connections {
+            let batch = try driver.batch(connection)
+            #expect(batch.last?.hasPrefix("lost") == true, "\(batch)")
+        }
+    }
+
+    @Test func nothingIsHeardOfAConnectionThatWasClosed() throws {
+        let driver = try PortDriver(try Cluster.shared.get())
+        let other = try driver.connect()
+        let closed = try driver.connect()
+        let process = try #require(driver.facts[closed]).processID
+        driver.port.sendStatement(closed, sql: "select 1")
+        driver.port.sendSync(closed)
+        driver.port.cancel(closed)
+        driver.port.close(closed)
+        let token = BackendToken(backend: 3, slot: closed.slot, generation: closed.generation)
+        driver.port.ready(token, .readable, driver)
+        try driver.poll(other, "select count(*) from pg_stat_activity where pid = \(process)", until: "0")
+        #expect(driver.transcript(closed) == [])
+    }
+
+    @Test func aConnectionClosedWhileItIsMadeLeavesNothingBehind() throws {
+        let driver = try PortDriver(try Cluster.shared.get())
+        let other = try driver.connect()
+        let name = "left behind \(UUID().uuidString)"
+        var settings = ConnectSettings()
+        settings.conninfo = try Cluster.shared.get().conninfo + " application_name='\(name)'"
+        let hasty = try PortDriver(settings)
+        let closed = (0..<8).map { _ in hasty.begin() }
+        for connection in closed { hasty.port.close(connection) }
+        let last = try hasty.connect()
+        try driver.poll(
+            other, "select count(*) from pg_stat_activity where application_name = '\(name)'", until: "1",
+            meanwhile: hasty)
+        for connection in closed { #expect(hasty.transcript(connection) == []) }
+        #expect(hasty.transcript(last) == [])
+    }
+
+    @Test func aStaleTokenTouchesNobody() throws {
+        let driver = try PortDriver(try Cluster.shared.get())
+        let first = try driver.connect()
+        driver.port.close(first)
+        let second = ServerConnectionReference(slot: first.slot, generation: 2)
+        driver.port.connect(second)
+        try driver.run { driver.transcript(second) == ["connected"] }
+        driver.port.ready(
+            BackendToken(backend: 3, slot: first.slot, generation: first.generation), [.hangUp, .error], driver)
+        #expect(driver.transcript(first) == [])
+        #expect(try driver.statements(second, "select 1").contains("row 1"))
+    }
+}
