@@ -31,6 +31,26 @@ import Testing
         try backend.expectSoon(.put("new", "1"))
     }
 
+    @Test("a table whose text is longer than limits.sql_bytes and limits.frame_bytes have become is no damage")
+    func smallerLimits() throws {
+        let directory = try TemporaryDirectory()
+        let before = try TestBackend(directory)
+        try before.expect(.query("CREATE TABLE long (a /* \(String(repeating: "x", count: 300_000)) */)"))
+        try before.expect(.query("INSERT INTO long VALUES (1)"))
+        before.stop()
+        let backend = try TestBackend(
+            directory,
+            vfs: nil,
+            .init(settings: {
+                $0.limits.sqlBytesMax = 16 << 10
+                $0.limits.frameBytesMax = 64 << 10
+                $0.limits.valueBytesMax = 32 << 10
+            }))
+        try backend.expect(.put("k", "v"))
+        try backend.expect(.query("CREATE TABLE short (a)"))
+        #expect(try backend.call(.query("SELECT a FROM long")).rows == [[.integer(1)]])
+    }
+
     @Test("a file that is deleted or replaced while it is served: no write to the old one is answered OK")
     func movedAway() throws {
         let directory = try Self.filled()

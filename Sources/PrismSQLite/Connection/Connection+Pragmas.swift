@@ -10,11 +10,12 @@ extension Connection {
         // Limits and switches first: they also bound what a hostile file's schema can do while it is read.
         let limits = settings.limits
         _ = sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
-        _ = sqlite3_limit(handle, SQLITE_LIMIT_SQL_LENGTH, Int32(clamping: limits.sqlBytesMax))
         _ = sqlite3_limit(handle, SQLITE_LIMIT_VARIABLE_NUMBER, Int32(clamping: limits.parametersMax))
-        // A row that fits no frame could not be answered; some room for keys and headers.
-        _ = sqlite3_limit(
-            handle, SQLITE_LIMIT_LENGTH, Int32(clamping: max(limits.frameBytesMax, limits.valueBytesMax) + (64 << 10)))
+        // A row that fits no frame could not be answered; some room for keys and headers. Never less than it is by default:
+        // the schema has rows too, from a time with other settings. For the same reason SQLITE_LIMIT_SQL_LENGTH stays as it
+        // is; `limits.sql_bytes` is judged before a text comes here.
+        let rowBytesMax = max(limits.frameBytesMax, limits.valueBytesMax, WireLimits().frameBytesMax)
+        _ = sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, Int32(clamping: rowBytesMax + (64 << 10)))
         _ = sqlite3_limit(handle, SQLITE_LIMIT_WORKER_THREADS, 0)
         // LIKE and GLOB take time by the product of pattern and text, and a stack frame a wildcard; nothing can stop them.
         _ = sqlite3_limit(handle, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, Int32(Self.patternBytesMax))
