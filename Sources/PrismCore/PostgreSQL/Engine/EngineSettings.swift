@@ -22,6 +22,9 @@ public struct EngineSettings: Sendable {
     public var sweepIntervalNanoseconds: UInt64 = 1_000_000_000
     /// Rows that one round removes at most, of each table.
     public var sweepRows = 500
+    /// Behind a pooler in transaction mode: each batch may run on another session, so nothing is prepared by name and nothing
+    /// in the session is relied on, or reset.
+    public var isPooled = false
     /// For jitter.
     public var seed: UInt64 = 1
     /// Executions sent before their results are waited for.

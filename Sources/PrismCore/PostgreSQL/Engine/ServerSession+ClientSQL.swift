@@ -95,7 +95,7 @@ extension ServerSession {
 
     /// The statement's name on this connection, prepared in the same round if need be.
     private func prepared(_ sql: UnsafeRawBufferPointer, _ known: KnownStatement) -> PreparedName {
-        if let name = cache.find(sql: sql, types: known.types) { return name }
+        if !settings.isPooled, let name = cache.find(sql: sql, types: known.types) { return name }
         let name = insert(sql, known.types)
         expected.append(.prepare(name))
         port.sendPrepare(connection, name: name, sql: sql, types: known.types)
@@ -103,6 +103,7 @@ extension ServerSession {
     }
 
     private func insert(_ sql: UnsafeRawBufferPointer, _ types: [TypeOID]) -> PreparedName {
+        guard !settings.isPooled else { return .unnamed }
         let (name, evicted) = cache.insert(sql: sql, types: types)
         if let evicted { sendStatement("DEALLOCATE \(evicted.text)", .deallocate(evicted)) }
         while let condemned = cache.takeCondemned() {

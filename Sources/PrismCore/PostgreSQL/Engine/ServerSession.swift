@@ -52,7 +52,7 @@ final class ServerSession<Port: PostgreSQLPort> {
     var clientExecutions: UInt64 = 0
     private var executionsReset: UInt64 = 0
     /// Client SQL has run since the last reset.
-    var isDirty: Bool { executionsReset != clientExecutions }
+    var isDirty: Bool { executionsReset != clientExecutions && !settings.isPooled }
     /// The connection cannot be trusted any more: closed when the job is answered.
     var isRetired = false
     /// What failed in the present round, and doing what.
@@ -111,10 +111,10 @@ final class ServerSession<Port: PostgreSQLPort> {
     /// - Parameter own: its number among all that Prism prepares for itself.
     func execute(own: Int, _ sql: () -> String, types: [TypeOID], _ purpose: Purpose) {
         let name: PreparedName
-        if let known = cache.ownName(own) {
+        if !settings.isPooled, let known = cache.ownName(own) {
             name = known
         } else {
-            name = cache.insertOwn(own)
+            name = settings.isPooled ? .unnamed : cache.insertOwn(own)
             expected.append(.prepare(name))
             var sql = sql()
             sql.withUTF8 {

@@ -46,13 +46,16 @@ public struct ServerConnectionReference: Hashable, Sendable {
     }
 }
 
-/// The number of a prepared statement on one connection; its name there is `prism_N`. 0 is none.
+/// The number of a prepared statement on one connection; its name there is `prism_N`. 0 is the unnamed one, which lasts until
+/// the next is prepared.
 public struct PreparedName: Hashable, Sendable {
     public let number: UInt32
 
     public init(number: UInt32) { self.number = number }
 
-    public var text: String { "prism_\(number)" }
+    public static let unnamed = PreparedName(number: 0)
+
+    public var text: String { number == 0 ? "" : "prism_\(number)" }
 }
 
 /// A type's number in `pg_type`; 0 is unknown.

@@ -313,3 +313,21 @@ struct EngineStreamTests {
         #expect(harness.engine.snapshot.idle == 1)
     }
 }
+
+@Suite("PostgreSQL engine: behind a pooler")
+struct EnginePooledTests {
+    @Test("Nothing is prepared by name, and no session is reset")
+    func pooled() {
+        let harness = EngineHarness { $0.isPooled = true }
+        for id in 1...2 {
+            harness.submit(.query(UInt64(id), "select 1"))
+            harness.server.run()
+        }
+        #expect(harness.takeAnswers() == ["0 OK", "1 OK"])
+        #expect(
+            harness.server.log == [
+                "prepare select 1", "describe", "sync", "prepare select 1", "execute", "sync", "prepare select 1",
+                "execute", "sync",
+            ])
+    }
+}
