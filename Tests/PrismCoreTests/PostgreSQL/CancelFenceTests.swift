@@ -114,7 +114,7 @@ import Testing
             case .returned: isCalling
             case .ended: running == .batch || running == .fence
             case .deadline: fence.nextDeadline != .max
-            case .innocent: running == .nothing && fence.isClear
+            case .innocent: (running == .nothing || running == .fence) && fence.isClear
             }
         }
 
@@ -135,6 +135,7 @@ import Testing
                 now = fence.nextDeadline
                 perform(fence.advance(to: now))
             case .innocent:
+                if running == .fence { problem = "something was sent before the fence had passed" }
                 running = .innocent
                 if isCalling { problem = "something was sent while a cancel was being called" }
             }

@@ -412,4 +412,22 @@ import Testing
         #expect(pool.advance(.max - 1) == [])
         #expect(pool.usage == [1, 0, 0, 0])
     }
+
+    @Test("the reactors' shares together are the budget, and differ by one at most")
+    func shares() {
+        for (minimum, maximum, reactors) in [(5, 20, 1), (5, 20, 3), (0, 7, 7), (7, 7, 2), (1, 20, 8)] {
+            let whole = PoolScheduler.Limits(connectionsMin: minimum, connectionsMax: maximum, waitersMax: 100)
+            let shares = (0..<reactors).map { whole.share(of: $0, among: reactors) }
+            #expect(shares.map(\.connectionsMin).reduce(0, +) == minimum)
+            #expect(shares.map(\.connectionsMax).reduce(0, +) == maximum)
+            #expect(shares.map(\.waitersMax).reduce(0, +) == 100)
+            let sizes = shares.map(\.connectionsMax)
+            #expect(sizes == sizes.sorted(by: >) && sizes[0] - sizes[reactors - 1] <= 1)
+            #expect(shares.allSatisfy { $0.connectionsMin <= $0.connectionsMax && $0.connectionsMin >= 0 })
+            #expect(shares.allSatisfy { $0.lifetimeNanoseconds == whole.lifetimeNanoseconds })
+        }
+        // Nobody gets nothing, even where that is more than the budget.
+        let small = PoolScheduler.Limits(connectionsMin: 2, connectionsMax: 2)
+        #expect((0..<4).map { small.share(of: $0, among: 4).connectionsMax } == [1, 1, 1, 1])
+    }
 }

@@ -24,10 +24,14 @@ struct StatementTable<Value: Sendable>: Sendable {
     private(set) var count = 0
     /// Of texts, types and what was said to belong to the values.
     private(set) var bytes = 0
+    private let hashMask: Int
+
+    /// - Parameter hashMask: the bits of the hash that are used; fewer let a test make statements collide.
+    init(hashMask: Int = -1) { self.hashMask = hashMask }
 
     /// Finds a value; it is the youngest then.
     mutating func find(sql: UnsafeRawBufferPointer, types: [TypeOID]) -> Value? {
-        let index = index(sql, types, hash: Self.hash(sql, types))
+        let index = index(sql, types, hash: hash(sql, types))
         guard index >= 0 else { return nil }
         unlink(index)
         linkAsYoungest(index)
@@ -36,7 +40,7 @@ struct StatementTable<Value: Sendable>: Sendable {
 
     /// Keeps a value as the youngest. Answers the one that it replaces.
     mutating func insert(_ value: Value, sql: UnsafeRawBufferPointer, types: [TypeOID], valueBytes: Int = 0) -> Value? {
-        let hash = Self.hash(sql, types)
+        let hash = hash(sql, types)
         let known = index(sql, types, hash: hash)
         let replaced = known >= 0 ? remove(at: known) : nil
         let size = sql.count + types.count * MemoryLayout<TypeOID>.size + valueBytes
@@ -62,7 +66,7 @@ struct StatementTable<Value: Sendable>: Sendable {
     }
 
     mutating func remove(sql: UnsafeRawBufferPointer, types: [TypeOID]) -> Value? {
-        let index = index(sql, types, hash: Self.hash(sql, types))
+        let index = index(sql, types, hash: hash(sql, types))
         return index >= 0 ? remove(at: index) : nil
     }
 
@@ -79,11 +83,11 @@ struct StatementTable<Value: Sendable>: Sendable {
         return nil
     }
 
-    private static func hash(_ sql: UnsafeRawBufferPointer, _ types: [TypeOID]) -> Int {
+    private func hash(_ sql: UnsafeRawBufferPointer, _ types: [TypeOID]) -> Int {
         var hasher = Hasher()
         hasher.combine(bytes: sql)
         types.withUnsafeBytes { hasher.combine(bytes: $0) }
-        return hasher.finalize()
+        return hasher.finalize() & hashMask
     }
 
     private func index(_ sql: UnsafeRawBufferPointer, _ types: [TypeOID], hash: Int) -> Int {
