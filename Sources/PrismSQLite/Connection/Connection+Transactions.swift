@@ -84,21 +84,31 @@ extension Connection {
         try run(try statement(.release))
     }
 
-    // A client's savepoints. The names are validated (letters, digits, _); SQLite compares them without case.
+    // A client's savepoints. The names are validated (letters, digits, _).
 
     func savepoint(named name: UnsafeRawBufferPointer) throws(Failure) {
         try checkThread()
-        try run(sql: "SAVEPOINT \"client_\(String(decoding: name, as: UTF8.self))\"")
+        try run(sql: "SAVEPOINT \(savepointIdentifier(name))")
+    }
+
+    /// SQLite compares names without case, and a client's are told apart by it: capitals are marked.
+    private func savepointIdentifier(_ name: UnsafeRawBufferPointer) -> String {
+        var marked: [UInt8] = []
+        for byte in name {
+            if (0x41...0x5A).contains(byte) { marked.append(UInt8(ascii: "^")) }
+            marked.append(byte)
+        }
+        return "\"client_\(String(decoding: marked, as: UTF8.self))\""
     }
 
     /// - Throws: NOT_FOUND when there is no such savepoint.
     func rollbackTo(named name: UnsafeRawBufferPointer) throws(Failure) {
         try checkThread()
-        let name = String(decoding: name, as: UTF8.self)
         do throws(Failure) {
-            try run(sql: "ROLLBACK TO \"client_\(name)\"")
+            try run(sql: "ROLLBACK TO \(savepointIdentifier(name))")
         } catch {
             guard error.code == .invalidArgument else { throw error }
+            let name = String(decoding: name, as: UTF8.self)
             throw Failure(
                 .notFound, at: .execute, "this transaction has no savepoint \"\(name)\"; set it with Savepoint first",
                 sqliteCode: error.sqliteCode)

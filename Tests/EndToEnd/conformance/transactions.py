@@ -226,6 +226,18 @@ class Savepoints(ConformanceCase):
             for name in ("x" * 64, "_", "Select", "A", "a"):
                 tx.savepoint(name)
 
+    def test_names_are_told_apart_by_case_and_to_their_last_letter(self):
+        for one, other in (("a", "A"), ("x" * 63 + "a", "x" * 63 + "b")):
+            self.db.query(f"delete from {self.table}")
+            with self.db.transaction() as tx:
+                tx.savepoint(one)
+                self.insert(tx, 1)
+                tx.savepoint(other)
+                self.insert(tx, 2)
+                tx.rollback_to(one)
+                self.insert(tx, 3)
+            self.assertEqual(self.ids(), [3])
+
     def test_one_that_is_not_there_is_refused(self):
         for name in ("never", "inner"):
             with self.subTest(name=name):
