@@ -76,11 +76,11 @@ extension ServerSession {
 
     /// Whatever a client's statement may have changed in the session is put back (CONTRACT 3).
     func sendReset() {
-        if status != .idle { sendStatement("ROLLBACK", .reset) }
+        if status != .idle { sendStatement("ROLLBACK", .reset(nil)) }
         if isDirty {
             parameters.removeAll()
             for (index, statement) in SessionReset.statements.enumerated() {
-                execute(own: SessionReset.firstNumber + index, { statement }, types: [], .reset)
+                execute(own: SessionReset.firstNumber + index, { statement }, types: [], .reset(index))
             }
         }
         sendSync(.resetSync(clientExecutions))
@@ -127,4 +127,10 @@ enum SessionReset {
         "RESET SESSION AUTHORIZATION", "RESET ALL", "UNLISTEN *", "CLOSE ALL",
         "SELECT pg_catalog.pg_advisory_unlock_all()", "DISCARD TEMP", "DISCARD SEQUENCES",
     ]
+
+    /// Whether it was this statement that has run, by the first word of its command tag.
+    static func isTag(_ tag: String, of index: Int?) -> Bool {
+        let statement = index.map { statements[$0] } ?? "ROLLBACK"
+        return tag.prefix { $0 != " " } == statement.prefix { $0 != " " }
+    }
 }

@@ -207,10 +207,10 @@ extension ServerSession {
             }
             if case .deallocate = purpose { isStale = true }
         }
-        if isStale {
-            // Inside the client's transaction everything before it is lost as well: that is the client's to repeat.
-            if !isInTransaction { return try startAgain(job, request) }
-        }
+        // What commits by itself may have done so before a statement inside of it failed like this: then it names another.
+        if job.kind == .notTransactional, !error.message.contains(PreparedName.prefix) { isStale = false }
+        // Inside the client's transaction everything before it is lost as well: that is the client's to repeat.
+        if isStale, !isInTransaction { return try startAgain(job, request) }
         var mapped = SQLStateMapping.failure(
             error, at: .execute, outcome: outcome(of: job, .error(error), at: position(of: job, failing: purpose)))
         switch purpose {

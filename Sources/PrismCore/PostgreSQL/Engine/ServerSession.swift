@@ -27,7 +27,8 @@ final class ServerSession<Port: PostgreSQLPort> {
         case commit
         /// A statement of ours whose success says nothing.
         case control
-        case reset
+        /// Which of `SessionReset.statements`; nil: ROLLBACK.
+        case reset(Int?)
         case fence
         case sweep
         /// Ends a round of the job.
@@ -57,7 +58,6 @@ final class ServerSession<Port: PostgreSQLPort> {
     var isRetired = false
     /// What failed in the present round, and doing what.
     var roundFailure: (purpose: Purpose, error: ServerError)?
-    var resetFailed = false
     /// Set while it holds an interactive transaction.
     var transaction = TransactionReference.none
     var isAbandoned = false
@@ -150,11 +150,7 @@ final class ServerSession<Port: PostgreSQLPort> {
             learning.columns = columns
         case .complete(let columns, let tag): completed(head, columns, tag)
         case .failed(let error):
-            switch head {
-            case .reset: resetFailed = true
-            case .prepare(let name): cache.remove(name)
-            default: break
-            }
+            if case .prepare(let name) = head { cache.remove(name) }
             if roundFailure == nil { roundFailure = (head, error) }
             if error.severity != .error { isRetired = true }
         case .skipped:
@@ -179,6 +175,8 @@ final class ServerSession<Port: PostgreSQLPort> {
         switch purpose {
         case .unit(let index): unitCompleted(index, columns, tag)
         case .sweep: swept(tag)
+        // A client can deallocate Prism's statements and prepare its own under their names, but nothing with such a tag.
+        case .reset(let index): if !SessionReset.isTag(tag, of: index) { isRetired = true }
         default: break
         }
     }
@@ -206,10 +204,8 @@ final class ServerSession<Port: PostgreSQLPort> {
             roundFailure = nil
             fence.fenceSynchronized()
         case .resetSync(let executions):
-            // Behind a job's failure, or hit by a cancel that came late, it is sent again.
-            if resetFailed, fence.isClear { isRetired = true }
-            if !resetFailed { executionsReset = executions }
-            resetFailed = false
+            // Whatever fails in it, the rest was skipped. Hit by a cancel that came late it is sent again.
+            if failure == nil { executionsReset = executions } else if fence.isClear { isRetired = true }
             roundFailure = nil
         case .jobSync:
             roundFailure = nil

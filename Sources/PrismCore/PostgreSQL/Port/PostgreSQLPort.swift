@@ -49,13 +49,15 @@ public struct ServerConnectionReference: Hashable, Sendable {
 /// The number of a prepared statement on one connection; its name there is `prism_N`. 0 is the unnamed one, which lasts until
 /// the next is prepared.
 public struct PreparedName: Hashable, Sendable {
+    public static let prefix = "prism_"
+
     public let number: UInt32
 
     public init(number: UInt32) { self.number = number }
 
     public static let unnamed = PreparedName(number: 0)
 
-    public var text: String { number == 0 ? "" : "prism_\(number)" }
+    public var text: String { number == 0 ? "" : Self.prefix + "\(number)" }
 }
 
 /// A type's number in `pg_type`; 0 is unknown.

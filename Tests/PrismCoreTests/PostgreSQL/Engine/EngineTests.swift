@@ -102,6 +102,45 @@ struct EngineTests {
         #expect(harness.engine.snapshot.idle == 1)
     }
 
+    /// A session that is not put back may serve nobody: neither when a statement of the reset fails, nor when what was to
+    /// prepare it fails and the reset is skipped, nor when a client has put a statement of its own in its place.
+    @Test(
+        "A reset that does not run as it was sent costs the connection",
+        arguments: ["failed", "not prepared", "replaced"])
+    func resetNotRun(how: String) {
+        let harness = EngineHarness()
+        let first = harness.server.open
+        harness.server.refusesTypes = { sql, _ in how == "not prepared" && sql == "RESET ALL" ? "42P05" : nil }
+        harness.server.resetReply = { sql in
+            guard sql == "RESET ALL" else { return .done(sql) }
+            return how == "failed" ? .error("26000") : how == "replaced" ? .rows([1]) : .done(sql)
+        }
+        harness.submit(.query(1, "do 'begin deallocate all; end'"))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK"])
+        #expect(harness.server.closed == first)
+        #expect(harness.engine.snapshot.idle == 0)
+    }
+
+    @Test("What may have committed by itself is not run again for a statement that it could not find")
+    func staleInside() {
+        let harness = EngineHarness()
+        for (message, runs) in [
+            ("prepared statement \"mine\" does not exist", 1), ("prepared statement \"prism_1\" does not exist", 2),
+        ] {
+            var count = 0
+            harness.server.failureMessage = message
+            harness.server.reply = { _ in
+                count += 1
+                return count == 1 ? .error("26000") : .done("CALL")
+            }
+            harness.submit(.query(1, "call p('\(message)')"))
+            harness.server.run()
+            #expect(count == runs)
+        }
+        #expect(harness.takeAnswers() == ["0 ABORTED execute UNKNOWN", "1 OK"])
+    }
+
     @Test("A batch runs in one transaction and commits with its last statement")
     func batch() {
         let harness = EngineHarness()

@@ -33,6 +33,9 @@ final class FakeServer: PostgreSQLPort {
     var now: UInt64 = 1_000_000_000
     /// What a client's statement answers. By default one row.
     var reply: (String) -> Reply = { _ in .rows([1]) }
+    /// What a statement of the session's reset answers.
+    var resetReply: (String) -> Reply = { .done($0) }
+    var failureMessage = "failed"
     /// What COMMIT answers.
     var commitReply = Reply.done("COMMIT")
     /// Which types a PREPARE is refused with.
@@ -125,7 +128,7 @@ final class FakeServer: PostgreSQLPort {
     private func fail(_ connection: ServerConnectionReference, _ sqlState: String, _ severity: ServerError.Severity) {
         connections[connection]?.isSkipping = true
         if connections[connection]?.status == .open { connections[connection]?.status = .failed }
-        say(connection, .failed(ServerError(severity: severity, sqlState: sqlState, message: "failed")))
+        say(connection, .failed(ServerError(severity: severity, sqlState: sqlState, message: failureMessage)))
     }
 
     private func answer(_ command: Command, _ connection: ServerConnectionReference) {
@@ -140,7 +143,7 @@ final class FakeServer: PostgreSQLPort {
         case .execute(let name):
             guard let sql = connections[connection]?.prepared[name] else { return fail(connection, "26000", .error) }
             guard connections[connection]?.status != .failed else { return fail(connection, "25P02", .error) }
-            perform(Self.isReset(sql) ? .done(sql) : reply(sql), connection)
+            perform(Self.isReset(sql) ? resetReply(sql) : reply(sql), connection)
         case .statement(let sql): control(sql, connection)
         case .sync: break
         }
