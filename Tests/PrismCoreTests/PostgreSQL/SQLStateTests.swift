@@ -62,7 +62,7 @@ import Testing
             ("25P03", .aborted),
             ("0A000", .invalidArgument), ("55P03", .aborted), ("XX000", .internal), ("XX001", .dataLoss),
             ("XX002", .dataLoss),
-            ("P0001", .failedPrecondition), ("3B001", .invalidArgument), ("AB123", .failedPrecondition),
+            ("P0001", .failedPrecondition), ("3B001", .notFound), ("AB123", .failedPrecondition),
             ("", .failedPrecondition),
             ("2", .failedPrecondition), ("22é", .invalidArgument),
         ])

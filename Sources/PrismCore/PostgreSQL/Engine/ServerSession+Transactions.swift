@@ -75,6 +75,6 @@ extension ServerSession {
     func savepointName(_ request: RequestMessage) -> String {
         // Letters, digits and underscores: the session has seen to that. Quoted, so that no word is reserved.
         let name = request.savepoint?.name ?? request.rollbackTo?.name
-        return "\"prism_client_\(name?.string ?? "")\""
+        return "\"\(SavepointIdentifier.of(name?.string ?? ""))\""
     }
 }

@@ -96,6 +96,7 @@ enum SQLStateTable {
         Row("38", "external_routine_exception", .failedPrecondition, isRaised),
         Row("39", "external_routine_invocation_exception", .failedPrecondition, isRaised),
         Row("3B", "savepoint_exception", .invalidArgument, "name a savepoint that the transaction has"),
+        Row("3B001", "invalid_savepoint_specification", .notFound, "set it with Savepoint first"),
         Row("3D", "invalid_catalog_name", .invalidArgument, "name a database that exists"),
         Row("3F", "invalid_schema_name", .invalidArgument, "name a schema that exists"),
         Row("40", "transaction_rollback", .aborted, retry: conflict, "run the transaction again"),
