@@ -130,12 +130,11 @@ extension Session {
         return (row?.integer(0), row?[1], row?[2] == [1])
     }
 
-    /// Whether somebody waits for what this session holds. Asks until it is so: whoever is asked about will come to wait.
-    func waitUntilSomebodyWaits(for holder: Session) throws {
-        while try text(
+    /// Whether somebody waits for what `holder` has locked.
+    func isSomebodyWaiting(for holder: Session) throws -> Bool {
+        try text(
             "SELECT count(*) FROM pg_stat_activity WHERE \(holder.processIdentifier) = ANY (pg_blocking_pids(pid))")
-            == "0"
-        {}
+            != "0"
     }
 }
 
