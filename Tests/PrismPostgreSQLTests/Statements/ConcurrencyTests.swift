@@ -214,6 +214,7 @@ import Testing
         let holder = try session()
         try holder.execute(
             """
+            DELETE FROM prism.entry;
             INSERT INTO prism.entry (namespace, key, value, version, expires_at)
             SELECT 'default', ('k' || i)::bytea, '', i, i FROM generate_series(1, 30) AS i
             """)

@@ -20,9 +20,28 @@ import Testing
         return server
     }
 
+    /// As a sidecar's first minute leaves it: empty, vacuumed and analysed.
+    private static let small: Result<StatementServer, any Error> = Result {
+        let server = try StatementServer.shared.get()
+        try server.database("small")
+        let session = try Session(server, database: "small")
+        let swept = try session.changed(.sweepEntries) { $0.append(1_000) }
+        #expect(swept == 256)
+        let sweptKeys = try session.changed(.sweepKeys) {
+            $0.append(0)
+            $0.append(1_000)
+        }
+        #expect(sweptKeys == 256)
+        try session.execute("INSERT INTO prism.entry (namespace, key, value, version) VALUES ('n1', 'a', '', 1)")
+        try session.execute("VACUUM ANALYZE")
+        return server
+    }
+
     /// What EXPLAIN says of a statement with these values.
-    private func plan(_ statement: PostgreSQLStatement, _ mode: String, _ values: String) throws -> String {
-        let session = try Session(Self.database.get(), database: "plans")
+    private func plan(
+        _ statement: PostgreSQLStatement, _ mode: String, _ values: String, on database: String = "plans"
+    ) throws -> String {
+        let session = try Session(database == "plans" ? Self.database.get() : Self.small.get(), database: database)
         try session.execute("SET plan_cache_mode = \(mode)")
         let types = try statement.types.map { try session.text("SELECT \($0)::regtype") }.joined(separator: ", ")
         try session.execute("PREPARE own (\(types)) AS \(statement.sql)")
@@ -74,5 +93,23 @@ import Testing
     func keys(mode: String) throws {
         #expect(try plan(.findKey, mode, "1, 'key-1'").contains("using idempotency_pkey"))
         #expect(try plan(.storeAnswer, mode, "1, 'key-1', ''").contains("using idempotency_pkey"))
+    }
+
+    @Test(
+        "on a table that is still small, the plan that is kept goes by index all the same", arguments: onOne + bounded)
+    func small(statement: (PostgreSQLStatement, String)) throws {
+        for mode in ["force_generic_plan", "force_custom_plan"] {
+            let plan = try plan(statement.0, mode, statement.1, on: "small")
+            #expect(plan.contains("entry_pkey") && !plan.contains("Seq Scan"), "\(plan)")
+        }
+    }
+
+    @Test("so do a recorded key and the sweepers")
+    func smallKeys() throws {
+        let mode = "force_generic_plan"
+        #expect(try !plan(.findKey, mode, "1, 'key-1'", on: "small").contains("Seq Scan"))
+        #expect(try !plan(.storeAnswer, mode, "1, 'key-1', ''", on: "small").contains("Seq Scan"))
+        #expect(try !plan(.sweepEntries, mode, "100", on: "small").contains("Seq Scan"))
+        #expect(try !plan(.sweepKeys, mode, "1, 100", on: "small").contains("Seq Scan"))
     }
 }

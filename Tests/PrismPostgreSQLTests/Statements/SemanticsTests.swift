@@ -259,6 +259,7 @@ import Testing
         // Of its own: what the other tests have made to expire is theirs.
         try StatementServer.shared.get().database("sweep")
         let session = try Session(StatementServer.shared.get(), database: "sweep")
+        try session.execute("DELETE FROM prism.entry; DELETE FROM prism.idempotency")
         try session.execute(
             """
             INSERT INTO prism.entry (namespace, key, value, version, expires_at) SELECT 'sweep', i::text::bytea, '', i,

@@ -15,6 +15,9 @@ public enum PostgreSQLSchema {
     public static let readVersion = "SELECT value FROM prism.meta WHERE name = 'schema_version'"
 
     /// What creates everything that is missing: to run in one transaction, behind `lock`.
+    ///
+    /// No fillfactor: with the default, 99% of 150,000 puts on 50,000 entries of 100 bytes were heap-only updates (100% with
+    /// 90, 80 and 70), and the table grew by 4%.
     public static let statements = [
         "CREATE SCHEMA IF NOT EXISTS prism",
         "CREATE TABLE IF NOT EXISTS prism.meta (name text PRIMARY KEY, value bigint NOT NULL)",
@@ -22,17 +25,29 @@ public enum PostgreSQLSchema {
         """
         CREATE TABLE IF NOT EXISTS prism.entry (
             namespace text COLLATE "C" NOT NULL, key bytea NOT NULL, value bytea NOT NULL, version bigint NOT NULL,
-            expires_at bigint, PRIMARY KEY (namespace, key))
+            expires_at bigint, PRIMARY KEY (namespace, key)) WITH (vacuum_truncate = off)
         """,
         "CREATE INDEX IF NOT EXISTS entry_expiry ON prism.entry (expires_at) WHERE expires_at IS NOT NULL",
         """
         CREATE TABLE IF NOT EXISTS prism.idempotency (
             uid bigint NOT NULL, key text COLLATE "C" NOT NULL, fingerprint bytea NOT NULL, answer bytea,
-            created_at bigint NOT NULL, PRIMARY KEY (uid, key))
+            created_at bigint NOT NULL, PRIMARY KEY (uid, key)) WITH (vacuum_truncate = off)
         """,
         "CREATE INDEX IF NOT EXISTS idempotency_age ON prism.idempotency (created_at)",
         // A cache above 1 would hand each session a block of numbers: an entry's versions would go back.
         "CREATE SEQUENCE IF NOT EXISTS prism.version AS bigint CACHE 1",
+        // Room that is never given back, made by rows that the sweeper removes. On a table of a page or two the server plans a
+        // sequential scan, keeps that plan while the table grows, and reads all of it for each key until the next ANALYZE.
+        """
+        INSERT INTO prism.entry (namespace, key, value, version, expires_at)
+        SELECT '', i::text::bytea, repeat('x', 1900)::bytea, 0, 0 FROM generate_series(1, 256) AS i
+        WHERE (SELECT pg_relation_size('prism.entry')) = 0
+        """,
+        """
+        INSERT INTO prism.idempotency (uid, key, fingerprint, created_at)
+        SELECT -1, i, repeat('x', 1900)::bytea, 0 FROM generate_series(1, 256) AS i
+        WHERE (SELECT pg_relation_size('prism.idempotency')) = 0
+        """,
         "INSERT INTO prism.meta (name, value) VALUES ('schema_version', \(version)) ON CONFLICT DO NOTHING",
     ]
 
