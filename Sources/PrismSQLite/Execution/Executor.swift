@@ -146,7 +146,7 @@ final class Executor {
         let bounds = KeyBounds(message.range)
         let statement = try connection.statement(bounds.upper == nil ? .count : .countBelow)
         defer { statement.reset() }
-        statement.bind(1, text: KeyValueExecutor.namespace(message.namespace_))
+        statement.bind(1, text: KeyValueRules.namespace(message.namespace_))
         statement.bind(3, integer: wall)
         bounds.bind(statement, transient: prism_sqlite3_transient())
         let stepped = connection.step(statement)

@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import PrismCore
 internal import PrismWire
 
 /// The key-value operations on one connection, inside whatever transaction the caller has begun.
@@ -13,15 +14,6 @@ struct KeyValueExecutor {
         var version: Int64
         var expiry: Int64
         var number: Int64?
-        var isNumber: Bool
-    }
-
-    private static let defaultNamespace: StaticString = "default"
-
-    static func namespace(_ data: ProtobufCBinaryData) -> UnsafeRawBufferPointer {
-        data.isEmpty
-            ? UnsafeRawBufferPointer(start: defaultNamespace.utf8Start, count: defaultNamespace.utf8CodeUnitCount)
-            : data.bytes
     }
 
     // MARK: reading
@@ -33,7 +25,7 @@ struct KeyValueExecutor {
     ) throws(Failure) {
         let statement = try connection.statement(.get)
         defer { statement.reset() }
-        statement.bind(1, text: Self.namespace(namespace))
+        statement.bind(1, text: KeyValueRules.namespace(namespace))
         statement.bind(2, blob: key.bytes)
         statement.bind(3, integer: wallMilliseconds)
         let result = connection.step(statement)
@@ -55,9 +47,8 @@ struct KeyValueExecutor {
         var found: Found?
         try get(namespace, key) { row in
             guard let row else { return }
-            let text = row.blob(0).bytes
-            let number = text.count <= 20 ? Int64(String(decoding: text, as: UTF8.self)) : nil
-            found = Found(version: row.integer(1), expiry: row.integer(2), number: number, isNumber: number != nil)
+            found = Found(
+                version: row.integer(1), expiry: row.integer(2), number: KeyValueRules.number(row.blob(0).bytes))
         }
         return found
     }
@@ -82,18 +73,9 @@ struct KeyValueExecutor {
 
     func increment(_ message: Prism__V1__Increment) throws(Failure) -> (value: Int64, version: UInt64) {
         let found = try find(message.namespace_, message.key)
-        if let found, !found.isNumber {
-            throw Failure(
-                .failedPrecondition, at: .execute,
-                "the entry's value is not decimal text of a 64-bit integer; Put one first",
-                currentVersion: UInt64(bitPattern: found.version))
-        }
+        if let found, found.number == nil { throw .notANumber(version: found.version) }
         let (sum, overflow) = (found?.number ?? 0).addingReportingOverflow(message.delta)
-        guard !overflow else {
-            throw Failure(
-                .outOfRange, at: .execute, "the sum does not fit into 64 bits; the entry is unchanged",
-                currentVersion: UInt64(bitPattern: found?.version ?? 0))
-        }
+        guard !overflow else { throw .sumOverflows(version: found?.version ?? 0) }
         let expiry = found.map(\.expiry) ?? expiry(message.ttl_on_creation_milliseconds)
         var text = String(sum)
         let stored: Result<UInt64, Failure> = text.withUTF8 { utf8 in
@@ -129,7 +111,7 @@ struct KeyValueExecutor {
         _ bindRest: (PreparedStatement) -> Void
     ) throws(Failure) {
         let statement = try connection.statement(which)
-        statement.bind(1, text: Self.namespace(namespace))
+        statement.bind(1, text: KeyValueRules.namespace(namespace))
         statement.bind(2, blob: key.bytes)
         bindRest(statement)
         try connection.run(statement)
@@ -141,20 +123,9 @@ struct KeyValueExecutor {
     }
 
     private func check(_ condition: Prism__V1__Condition, _ found: Found?) throws(Failure) {
-        let holds: Bool
-        let wanted: String
-        switch condition.kind_case {
-        case PRISM__V1__CONDITION__KIND_ABSENT: (holds, wanted) = (found == nil, "absent")
-        case PRISM__V1__CONDITION__KIND_PRESENT: (holds, wanted) = (found != nil, "present")
-        case PRISM__V1__CONDITION__KIND_VERSION_EQUALS:
-            holds = found.map { UInt64(bitPattern: $0.version) } == condition.version_equals
-            wanted = "version \(condition.version_equals)"
-        default: return
+        let version = found?.version
+        guard KeyValueRules.holds(condition, version: version) else {
+            throw .conditionFailed(condition, version: version)
         }
-        guard !holds else { return }
-        let now = found.map { "it has version \($0.version)" } ?? "it is not there"
-        throw Failure(
-            .failedPrecondition, at: .execute, "the condition (\(wanted)) does not hold: \(now)",
-            currentVersion: UInt64(bitPattern: found?.version ?? 0))
     }
 }

@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import PrismCore
 internal import PrismWire
 
 /// A scan on its way.
@@ -21,7 +22,7 @@ final class ScanStream {
         let statement = try executor.connection.statement(
             bounds.upper == nil ? (isReverse ? .scanDown : .scanUp) : (isReverse ? .scanDownBelow : .scanUpBelow))
         let transient = prism_sqlite3_transient()
-        statement.bind(1, text: KeyValueExecutor.namespace(message.namespace_), transient)
+        statement.bind(1, text: KeyValueRules.namespace(message.namespace_), transient)
         statement.bind(3, integer: wallMilliseconds)
         bounds.bind(statement, transient: transient)
         self.statement = statement

@@ -4,11 +4,10 @@ import Testing
 
 /// What each statement does when another transaction holds the row, against a real server. Where one has to wait for the
 /// other, the test asks the server until it does.
-@Suite("PostgreSQL statements: concurrency") struct StatementConcurrencyTests {
-    private static let database: Result<StatementServer, any Error> = Result {
-        let server = try StatementServer.shared.get()
-        try server.database("concurrency")
-        try Session(server, database: "concurrency").execute(
+@Suite("PostgreSQL statements: concurrency", .serialized) struct StatementConcurrencyTests {
+    private static let database: Result<StatementDatabase, any Error> = Result {
+        let database = try StatementDatabase("concurrency")
+        try Session(database).execute(
             """
             CREATE FUNCTION refuse_going_back() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
@@ -20,10 +19,10 @@ import Testing
             CREATE TRIGGER refuse_going_back BEFORE UPDATE ON prism.entry
             FOR EACH ROW EXECUTE FUNCTION refuse_going_back();
             """)
-        return server
+        return database
     }
 
-    private func session() throws -> Session { try Session(Self.database.get(), database: "concurrency") }
+    private func session() throws -> Session { try Session(Self.database.get()) }
 
     /// Runs `body` in a session of its own while `holder` has its transaction open, and lets the holder go on with `release`
     /// only once `body` waits for it.
@@ -208,17 +207,15 @@ import Testing
 
     @Test("sweepers side by side neither wait for each other nor for writers, and take no entry that lives again")
     func sweepers() throws {
-        let server = try StatementServer.shared.get()
-        try server.database("sweepers")
-        func session() throws -> Session { try Session(server, database: "sweepers") }
-        let holder = try session()
+        let database = try StatementDatabase("sweepers")
+        let holder = try Session(database)
         try holder.execute(
             """
             DELETE FROM prism.entry;
             INSERT INTO prism.entry (namespace, key, value, version, expires_at)
             SELECT 'default', ('k' || i)::bytea, '', i, i FROM generate_series(1, 30) AS i
             """)
-        let other = try session()
+        let other = try Session(database)
         try other.execute("SET lock_timeout = 1")
         try holder.execute("BEGIN")
         #expect(try holder.changed(.sweepEntries) { $0.append(10) } == 10)
@@ -231,7 +228,7 @@ import Testing
         // Many at once, beside writers that put what has expired again.
         let keys = 400
         try inParallel(8) { index in
-            let mine = try Session(server, database: "sweepers")
+            let mine = try Session(database)
             for round in 0..<keys / 4 where index < 4 {
                 // Expired at once, and put again for good.
                 let key = "churn-\(index)-\(round)"

@@ -4,10 +4,9 @@ import Testing
 /// How the server carries the statements out on a table of some size: by index, whether it plans for the values at hand or
 /// once for all.
 @Suite("PostgreSQL statements: plans") struct StatementPlanTests {
-    private static let database: Result<StatementServer, any Error> = Result {
-        let server = try StatementServer.shared.get()
-        try server.database("plans")
-        let session = try Session(server, database: "plans")
+    private static let database: Result<StatementDatabase, any Error> = Result {
+        let database = try StatementDatabase("plans")
+        let session = try Session(database)
         try session.execute(
             """
             INSERT INTO prism.entry (namespace, key, value, version, expires_at)
@@ -17,14 +16,13 @@ import Testing
             SELECT i % 7, 'key-' || i, '', i FROM generate_series(1, 10000) AS i
             """)
         try session.execute("VACUUM ANALYZE")
-        return server
+        return database
     }
 
     /// As a sidecar's first minute leaves it: empty, vacuumed and analysed.
-    private static let small: Result<StatementServer, any Error> = Result {
-        let server = try StatementServer.shared.get()
-        try server.database("small")
-        let session = try Session(server, database: "small")
+    private static let small: Result<StatementDatabase, any Error> = Result {
+        let database = try StatementDatabase("small")
+        let session = try Session(database)
         let swept = try session.changed(.sweepEntries) { $0.append(1_000) }
         #expect(swept == 256)
         let sweptKeys = try session.changed(.sweepKeys) {
@@ -34,14 +32,14 @@ import Testing
         #expect(sweptKeys == 256)
         try session.execute("INSERT INTO prism.entry (namespace, key, value, version) VALUES ('n1', 'a', '', 1)")
         try session.execute("VACUUM ANALYZE")
-        return server
+        return database
     }
 
     /// What EXPLAIN says of a statement with these values.
     private func plan(
-        _ statement: PostgreSQLStatement, _ mode: String, _ values: String, on database: String = "plans"
+        _ statement: PostgreSQLStatement, _ mode: String, _ values: String, on database: Result<StatementDatabase, any Error> = Self.database
     ) throws -> String {
-        let session = try Session(database == "plans" ? Self.database.get() : Self.small.get(), database: database)
+        let session = try Session(database.get())
         try session.execute("SET plan_cache_mode = \(mode)")
         let types = try statement.types.map { try session.text("SELECT \($0)::regtype") }.joined(separator: ", ")
         try session.execute("PREPARE own (\(types)) AS \(statement.sql)")
@@ -99,7 +97,7 @@ import Testing
         "on a table that is still small, the plan that is kept goes by index all the same", arguments: onOne + bounded)
     func small(statement: (PostgreSQLStatement, String)) throws {
         for mode in ["force_generic_plan", "force_custom_plan"] {
-            let plan = try plan(statement.0, mode, statement.1, on: "small")
+            let plan = try plan(statement.0, mode, statement.1, on: Self.small)
             #expect(plan.contains("entry_pkey") && !plan.contains("Seq Scan"), "\(plan)")
         }
     }
@@ -107,9 +105,9 @@ import Testing
     @Test("so do a recorded key and the sweepers")
     func smallKeys() throws {
         let mode = "force_generic_plan"
-        #expect(try !plan(.findKey, mode, "1, 'key-1'", on: "small").contains("Seq Scan"))
-        #expect(try !plan(.storeAnswer, mode, "1, 'key-1', ''", on: "small").contains("Seq Scan"))
-        #expect(try !plan(.sweepEntries, mode, "100", on: "small").contains("Seq Scan"))
-        #expect(try !plan(.sweepKeys, mode, "1, 100", on: "small").contains("Seq Scan"))
+        #expect(try !plan(.findKey, mode, "1, 'key-1'", on: Self.small).contains("Seq Scan"))
+        #expect(try !plan(.storeAnswer, mode, "1, 'key-1', ''", on: Self.small).contains("Seq Scan"))
+        #expect(try !plan(.sweepEntries, mode, "100", on: Self.small).contains("Seq Scan"))
+        #expect(try !plan(.sweepKeys, mode, "1, 100", on: Self.small).contains("Seq Scan"))
     }
 }

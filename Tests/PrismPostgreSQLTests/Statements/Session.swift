@@ -13,9 +13,10 @@ final class Session: @unchecked Sendable {
     private let connection: OpaquePointer
     private var prepared: Set<PostgreSQLStatement> = []
 
-    init(_ server: StatementServer, database: String, user: String = "prism") throws {
-        connection = PQconnectdb(
-            "host=\(server.directory) dbname=\(database) user=\(user) options='-c client_min_messages=warning'")
+    convenience init(_ database: StatementDatabase) throws { try self.init(conninfo: database.conninfo) }
+
+    init(conninfo: String) throws {
+        connection = PQconnectdb("\(conninfo) options='-c client_min_messages=warning'")
         guard PQstatus(connection) == CONNECTION_OK else {
             throw Refused(sqlState: "", description: String(cString: PQerrorMessage(connection)))
         }

@@ -8,7 +8,7 @@ final class AnswerBuilder {
     let arena: Arena
     /// Outside of the arena, which is emptied with each part of a stream.
     let response: UnsafeMutablePointer<Prism__V1__Response>
-    private let frameBytesMax: Int
+    let frameBytesMax: Int
 
     init(settings: EngineSettings) {
         frameBytesMax = settings.limits.frameBytesMax

@@ -12,7 +12,7 @@ public enum PostgreSQLStatement: Int, CaseIterable, Sendable {
     case get
     /// namespace, keys → place in `keys` from 1, version, expires_at, value; a row for each key found, a repeated one too
     case getMany
-    /// namespace, key → version, of a live entry
+    /// namespace, key → version of a live entry, or NULL; always one row. Behind a condition that does not hold it says why.
     case currentVersion
 
     /// namespace, key, value, ttl → version
@@ -91,7 +91,7 @@ extension PostgreSQLStatement {
             JOIN prism.entry AS e ON e.namespace = $1 AND e.key = asked.key
             WHERE e.expires_at IS NULL OR e.expires_at > \(Self.now)
             """
-        case .currentVersion: "SELECT version FROM prism.entry WHERE \(Self.here) AND \(Self.live)"
+        case .currentVersion: "SELECT (SELECT version FROM prism.entry WHERE \(Self.here) AND \(Self.live))"
         case .putAlways: "\(Self.upsert) RETURNING version"
         case .putIfAbsent: "\(Self.upsert) WHERE e.expires_at <= \(Self.now) RETURNING version"
         case .putIfPresent: "\(Self.update) RETURNING version"

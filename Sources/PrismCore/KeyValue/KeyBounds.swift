@@ -1,12 +1,15 @@
-internal import CSQLite
-internal import PrismWire
+public import PrismWire
 
-/// A range of keys as SQLite's comparison needs it: `lower` ≤ key, and key < `upper` where there is one.
-struct KeyBounds {
-    var lower: [UInt8] = []
-    var upper: [UInt8]?
+/// A range of keys as a database's comparison of bytes needs it: `lower` ≤ key, and key < `upper` where there is one.
+public struct KeyBounds: Equatable, Sendable {
+    public private(set) var lower: [UInt8] = []
+    public private(set) var upper: [UInt8]?
 
-    init(
+    /// - Parameters:
+    ///   - range: nil: the whole namespace.
+    ///   - cursor: of a scan that goes on; empty: none.
+    ///   - reverse: the direction in which the scan goes on.
+    public init(
         _ range: UnsafeMutablePointer<Prism__V1__KeyRange>?, cursor: ProtobufCBinaryData = ProtobufCBinaryData(),
         reverse: Bool = false
     ) {
@@ -20,12 +23,10 @@ struct KeyBounds {
             }
         }
         guard let last = ScanCursor(cursor.bytes)?.lastKey else { return }
-        // A cursor of another range, or one that a client has made up, narrows this range and never widens it.
         if reverse {
-            if upper.map({ last.lexicographicallyPrecedes($0) }) ?? true { upper = Array(last) }
+            upper = Array(last)
         } else {
-            let next = Array(last) + [0]
-            if lower.lexicographicallyPrecedes(next) { lower = next }
+            lower = Array(last) + [0]
         }
     }
 
@@ -40,10 +41,5 @@ struct KeyBounds {
             bytes.removeLast()
         }
         return nil
-    }
-
-    func bind(_ statement: PreparedStatement, transient: sqlite3_destructor_type?) {
-        lower.withUnsafeBytes { _ = statement.bind(2, blob: $0, transient) }
-        upper?.withUnsafeBytes { _ = statement.bind(4, blob: $0, transient) }
     }
 }
