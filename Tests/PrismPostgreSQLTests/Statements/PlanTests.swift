@@ -37,7 +37,8 @@ import Testing
 
     /// What EXPLAIN says of a statement with these values.
     private func plan(
-        _ statement: PostgreSQLStatement, _ mode: String, _ values: String, on database: Result<StatementDatabase, any Error> = Self.database
+        _ statement: PostgreSQLStatement, _ mode: String, _ values: String,
+        on database: Result<StatementDatabase, any Error> = Self.database
     ) throws -> String {
         let session = try Session(database.get())
         try session.execute("SET plan_cache_mode = \(mode)")

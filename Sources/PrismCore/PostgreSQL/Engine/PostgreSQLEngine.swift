@@ -22,7 +22,7 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
     ) {
         context = EngineContext(settings: settings, port: port, sink: sink)
         pool = PoolScheduler(limits: settings.pool, seed: settings.seed)
-        sessions = Array(repeating: nil, count: settings.pool.connectionsMax)
+        sessions = Array(repeating: nil, count: max(1, settings.pool.connectionsMax))
         sweeper = Sweeper(intervalNanoseconds: settings.sweepIntervalNanoseconds)
     }
 
@@ -96,6 +96,7 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
 
     public func connected(_ connection: ServerConnectionReference, now: UInt64) {
         context.now = max(context.now, now)
+        guard !isStopping, connection.slot < sessions.count else { return context.port.close(connection) }
         lastProblem = ""
         sessions[connection.slot] = ServerSession(connection, context: context)
         pool.connected(connection, now: context.now)
@@ -169,10 +170,11 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
 
     private func perform() {
         while pool.hasActions {
-            actions.removeAll(keepingCapacity: true)
-            pool.takeActions(into: &actions)
-            let batch = actions
+            var batch: [PoolScheduler.Action] = []
+            swap(&batch, &actions)
+            pool.takeActions(into: &batch)
             for action in batch { perform(action) }
+            swap(&batch, &actions)
         }
     }
 

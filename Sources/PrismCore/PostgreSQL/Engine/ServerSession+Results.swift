@@ -3,11 +3,10 @@ import PrismWire
 /// Rows and their way to the client.
 extension ServerSession {
     func received(_ row: ServerRow, of unit: Int, _ job: Job) {
-        guard job.failure == nil else { return }
         do throws(Failure) {
             switch job.item.kind {
-            case .query, .batch: try receivedClientRow(row, unit, job)
-            default: try receivedKeyValueRow(row, unit, job)
+            case .query, .batch: if job.failure == nil { try receivedClientRow(row, unit, job) }
+            default: if job.failure == nil || job.item.kind == .write { try receivedKeyValueRow(row, unit, job) }
             }
         } catch {
             refuse(job, unit, error)
@@ -17,7 +16,7 @@ extension ServerSession {
     func unitCompleted(_ unit: Int, _ columns: ServerColumns?, _ tag: String) {
         guard let job, !job.isDetached else { return }
         job.unitsDone += 1
-        guard job.failure == nil else { return }
+        guard job.failure == nil || job.item.kind == .write else { return }
         do throws(Failure) {
             switch job.item.kind {
             case .query, .batch:
@@ -40,6 +39,8 @@ extension ServerSession {
 
     /// The answer cannot be given. What was executed stands only if nothing undoes it.
     private func refuse(_ job: Job, _ unit: Int, _ failure: Failure) {
+        // A change that the statement itself did not make.
+        if !results.keyValue.writes.isEmpty { return note(failure, unit, job) }
         var failure = failure
         failure.item = itemNumber(unit, job)
         switch position(of: job) {

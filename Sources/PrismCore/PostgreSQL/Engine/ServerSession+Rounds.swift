@@ -37,14 +37,16 @@ extension ServerSession {
         case .write:
             guard let message = request.write else { throw AnswerBuilder.outOfMemory }
             job.unitCount = message.n_items
-            results.order = Array(0..<message.n_items)
-            job.usesTransaction = true
+            try planWrites(request)
+            // One batch is atomic by itself, where nothing but the server decides.
+            job.usesTransaction =
+                !results.keyValue.cannotRefuse || job.unitCount > settings.executionsPerRoundMax
         case .batch:
             guard let message = request.batch else { throw AnswerBuilder.outOfMemory }
             job.unitCount = message.n_parameter_sets > 0 ? message.n_parameter_sets : message.n_statements
             job.usesTransaction = true
         case .query: job.usesTransaction = job.item.isReadOnly
-        default: break
+        default: try planWrites(request)
         }
         if hasKey(job, request) { job.usesTransaction = true }
         if job.item.transaction != .none { job.usesTransaction = false }
@@ -124,14 +126,15 @@ extension ServerSession {
 
     /// Whether the success of all executions is known to the server alone, so that COMMIT may follow at once.
     private func commitsWithLastUnit(_ job: Job, _ request: RequestMessage) -> Bool {
-        job.usesTransaction && job.item.kind == .batch && !job.item.isReadOnly && !hasKey(job, request)
+        guard job.usesTransaction, !job.item.isReadOnly, !hasKey(job, request) else { return false }
+        return job.item.kind == .batch || results.keyValue.cannotRefuse
     }
 
     /// For `Failure.item`: counted from 1; 0 where there is only one.
     func itemNumber(_ unit: Int, _ job: Job) -> UInt32 {
         switch job.item.kind {
         case .batch: UInt32(unit + 1)
-        case .write: UInt32(results.order[unit] + 1)
+        case .write: UInt32(results.keyValue.order.indices[unit] + 1)
         default: 0
         }
     }
@@ -211,8 +214,11 @@ extension ServerSession {
         if job.kind == .notTransactional, !error.message.contains(PreparedName.prefix) { isStale = false }
         // Inside the client's transaction everything before it is lost as well: that is the client's to repeat.
         if isStale, !isInTransaction { return try startAgain(job, request) }
-        var mapped = SQLStateMapping.failure(
-            error, at: .execute, outcome: outcome(of: job, .error(error), at: position(of: job, failing: purpose)))
+        let outcome = outcome(of: job, .error(error), at: position(of: job))
+        var mapped =
+            isOwnTableMissing(job, error)
+            ? Failure.schemaMissing(error, outcome: outcome)
+            : SQLStateMapping.failure(error, at: .execute, outcome: outcome)
         switch purpose {
         case .unit(let unit): mapped.item = itemNumber(unit, job)
         case .prepare, .describe: mapped.item = itemNumber(learning.unit, job)
@@ -226,13 +232,21 @@ extension ServerSession {
         if status != .idle { sendStatement("ROLLBACK", .control) }
         job.restart()
         answer.reset()
-        let order = results.order
         results = UnitResults()
-        results.order = order
+        try planWrites(request)
         try proceed(job, request)
     }
 
-    func position(of job: Job, failing purpose: Purpose? = nil) -> CommitPosition {
+    /// Whether a statement of Prism's own failed because its tables are not there, or not for this role.
+    private func isOwnTableMissing(_ job: Job, _ error: ServerError) -> Bool {
+        guard ["3F000", "42P01", "42501", "42704", "42703"].contains(error.sqlState) else { return false }
+        switch job.stage {
+        case .claimingKey, .replaying: return true
+        default: return job.item.kind != .query && job.item.kind != .batch
+        }
+    }
+
+    func position(of job: Job) -> CommitPosition {
         if job.item.isReadOnly || job.item.kind.isKeyValueRead { return .readOnly }
         switch job.item.kind {
         case .begin, .savepoint, .rollbackTo, .rollback: return .inTransaction
@@ -257,5 +271,14 @@ extension ServerSession {
         if isInTransaction, isOver { transactionEnded() }
         context.fail(job, failure, effect: job.item.transaction != .none && !isInTransaction ? .ended : .unchanged)
         settle()
+    }
+}
+
+extension Failure {
+    fileprivate static func schemaMissing(_ error: ServerError, outcome: Outcome) -> Failure {
+        Failure(
+            .failedPrecondition, at: .execute, outcome: outcome,
+            "\(error.message): key-value and idempotency keys need Prism's tables, and rights to them; see prism schema apply",
+            sqlState: error.sqlState)
     }
 }

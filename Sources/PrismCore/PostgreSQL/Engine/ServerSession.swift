@@ -23,7 +23,7 @@ final class ServerSession<Port: PostgreSQLPort> {
         /// An execution of the job: which.
         case unit(Int)
         /// Says why the unit before it did nothing.
-        case explanation
+        case explanation(Int)
         case commit
         /// A statement of ours whose success says nothing.
         case control
@@ -185,7 +185,7 @@ final class ServerSession<Port: PostgreSQLPort> {
         guard let job, !job.isDetached else { return }
         switch purpose {
         case .unit(let index): received(row, of: index, job)
-        case .explanation: explained(row)
+        case .explanation(let index): explained(row, index, job)
         case .claimKey: job.isKeyOurs = true
         case .findKey: receivedEarlierAnswer(row, job)
         case .typeNames: learnTypeName(row)

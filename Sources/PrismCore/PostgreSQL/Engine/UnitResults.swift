@@ -11,7 +11,5 @@ struct UnitResults {
     var batch: [UnsafeMutablePointer<Prism__V1__QueryResult>] = []
     var batchBytes = 0
 
-    // Key-value.
-    /// In which order the items of a Write run: their indices.
-    var order: [Int] = []
+    var keyValue = KeyValueResults()
 }

@@ -19,7 +19,8 @@ struct WriteOrder {
     }
 
     /// The index decides among equals: the standard library does not promise that its sort is stable.
-    private static func isBefore(_ one: KeyValueWrite, _ index: Int, _ other: KeyValueWrite, _ otherIndex: Int) -> Bool {
+    private static func isBefore(_ one: KeyValueWrite, _ index: Int, _ other: KeyValueWrite, _ otherIndex: Int) -> Bool
+    {
         let namespaces = compare(one.namespace, other.namespace)
         if namespaces != 0 { return namespaces < 0 }
         let keys = compare(one.key, other.key)
