@@ -124,6 +124,10 @@ extension ServerSession {
             if client.hasNames {
                 throw .invalidSQL("parameters by name are SQLite's; number them as $1, $2 and leave names out")
             }
+            let largest = ParameterNumbers.largest(in: client.sql)
+            guard client.count <= largest else {
+                throw .invalidSQL("the statement takes \(largest) parameters, the request has \(client.count)")
+            }
             learning = Learning()
             learning.unit = unit
             learning.signature = signature
