@@ -51,8 +51,10 @@ let package = Package(
             ], swiftSettings: strict),
         .target(
             name: "PrismServer",
-            dependencies: ["CLinux", "PrismConfiguration", "PrismCore", "PrismReactor", "PrismSQLite", "PrismWire"],
-            swiftSettings: dataPath),
+            dependencies: [
+                "CLinux", "PrismConfiguration", "PrismCore", "PrismPostgreSQL", "PrismReactor", "PrismSQLite",
+                "PrismWire",
+            ], swiftSettings: dataPath),
         // What the commands share: a blocking client, the admin socket's HTTP, output, the load generator.
         .target(
             name: "PrismTools", dependencies: ["CLinux", "PrismCore", "PrismReactor", "PrismWire"],

@@ -170,7 +170,6 @@ class ServeCommandTests(StartTestCase):
                 (["--config", os.path.join(directory, "none.yaml")], "cannot be opened"),
                 (["--config", path], "did you mean frame_bytes?"),
                 (["--postgres", "host=db password=hunter2"], "password"),
-                (["--postgres", "host=db"], "later release"),
                 (["--sqlite", "a.db", "--postgres", "host=db"], "--sqlite"),
                 (["--socket", "/tmp/" + "x" * 120 + "/prism.sock"], "107")):
             code, output = harness.run_serve("--socket", os.path.join(directory, "s.sock"), *arguments,

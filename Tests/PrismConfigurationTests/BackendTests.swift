@@ -34,10 +34,15 @@ struct BackendTests {
                 password_file: /secrets/db
                 connections_min: 1
                 connections_max: 2
+                connect_timeout: 7s
                 acquire_timeout: 100ms
                 idle_timeout: 1m
                 lifetime: 1h
                 pooled: true
+                create_schema: false
+                statement_cache: 12
+                sweep_interval: 3s
+                sweep_rows: 4
             """)
         #expect(configuration.backends.map(\.name) == ["files", "orders_1"])
         #expect(configuration.defaultBackend.name == "orders_1")
@@ -70,6 +75,11 @@ struct BackendTests {
         #expect(postgresql.idleTimeoutNanoseconds == 60_000_000_000)
         #expect(postgresql.lifetimeNanoseconds == 3_600_000_000_000)
         #expect(postgresql.pooled)
+        #expect(postgresql.connectTimeoutNanoseconds == 7_000_000_000)
+        #expect(!postgresql.createSchema)
+        #expect(postgresql.statementCache == 12)
+        #expect(postgresql.sweepIntervalNanoseconds == 3_000_000_000)
+        #expect(postgresql.sweepRows == 4)
         #expect(configuration.origin(of: "backends.orders_1.pooled") == .file("prism.yaml", line: 30))
     }
 

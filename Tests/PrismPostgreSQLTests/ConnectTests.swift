@@ -87,7 +87,8 @@ import Testing
         let connection = try owner.connect()
         try owner.statements(connection, "create database many")
         let definition = SchemaDefinition(
-            version: 1, versionQuery: "select version from one.meta",
+            version: 1, existsQuery: "select to_regclass('one.meta') is not null",
+            versionQuery: "select version from one.meta",
             statements: [
                 PostgreSQLSchema.lock, "create schema if not exists one",
                 "create table if not exists one.meta as select 1 as version",
@@ -137,7 +138,8 @@ import Testing
         settings.conninfo = "host=\(cluster.directory) user=poor dbname=postgres"
         func problem(_ schema: String, version: Int, mayCreate: Bool) throws -> String {
             let definition = SchemaDefinition(
-                version: version, versionQuery: "select version from \(schema).meta",
+                version: version, existsQuery: "select to_regclass('\(schema).meta') is not null",
+                versionQuery: "select version from \(schema).meta",
                 statements: ["create schema \(schema)"])
             let driver = try PortDriver(settings, schema: SchemaInstaller(definition, mayCreate: mayCreate))
             let connection = try driver.connect()

@@ -21,8 +21,8 @@ import Testing
             "Synchronization",
         ],
         "PrismServer": [
-            "CLinux", "Glibc", "PrismConfiguration", "PrismCore", "PrismReactor", "PrismSQLite", "PrismWire",
-            "Synchronization",
+            "CLinux", "Glibc", "PrismConfiguration", "PrismCore", "PrismPostgreSQL", "PrismReactor", "PrismSQLite",
+            "PrismWire", "Synchronization",
         ],
         "PrismTools": ["CLinux", "Glibc", "PrismCore", "PrismReactor", "PrismWire", "Synchronization"],
 

@@ -106,6 +106,13 @@ extension ConfigurationLoader {
                 "\(settings.connectionsMin) is more than connections_max, \(settings.connectionsMax)",
                 remedy: "lower connections_min, or raise connections_max")
         }
+        let reactors = configuration.runtime.reactors
+        if settings.connectionsMax < reactors {
+            report(
+                place("\(name).connections_max", "runtime.reactors"), "\(name).connections_max",
+                "\(settings.connectionsMax) is less than runtime.reactors, \(reactors), each of which needs one",
+                remedy: "raise connections_max to at least \(reactors), or lower runtime.reactors")
+        }
     }
 
     /// Names of backends in other settings.

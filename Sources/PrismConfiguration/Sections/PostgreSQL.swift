@@ -7,10 +7,17 @@ extension Configuration {
         public internal(set) var passwordFile: String?
         public internal(set) var connectionsMin = 0
         public internal(set) var connectionsMax = 0
+        public internal(set) var connectTimeoutNanoseconds: UInt64 = 0
         public internal(set) var acquireTimeoutNanoseconds: UInt64 = 0
         public internal(set) var idleTimeoutNanoseconds: UInt64 = 0
         public internal(set) var lifetimeNanoseconds: UInt64 = 0
         /// Behind a pooler in transaction mode: no session features are used.
         public internal(set) var pooled = false
+        /// Prism's own tables are made when they are missing.
+        public internal(set) var createSchema = true
+        /// Client statements kept prepared on each connection.
+        public internal(set) var statementCache = 0
+        public internal(set) var sweepIntervalNanoseconds: UInt64 = 0
+        public internal(set) var sweepRows = 0
     }
 }

@@ -71,8 +71,13 @@ extension SettingsTable {
         .integer(
             "connections_min", \.postgresql.connectionsMin, 5, in: 0...10_000, "Connections kept open when idle."),
         .integer(
-            "connections_max", \.postgresql.connectionsMax, 20, in: 1...10_000, "Connections in all."
+            "connections_max", \.postgresql.connectionsMax, 20, in: 1...10_000,
+            "Connections in all; at least one for each reactor, among which they are divided."
         ).limit("Requests wait up to `acquire_timeout`."),
+        .duration(
+            "connect_timeout", \.postgresql.connectTimeoutNanoseconds, seconds(5), in: seconds(2)...seconds(600),
+            "For each address of the server, in whole seconds; a `connect_timeout` in `conninfo` goes before it."
+        ).limit("Another attempt follows, after a pause that grows to 10 s."),
         .duration(
             "acquire_timeout", \.postgresql.acquireTimeoutNanoseconds, seconds(5), in: milliseconds(1)...hours(1),
             "How long a request waits for a connection."
@@ -86,6 +91,19 @@ extension SettingsTable {
         .boolean(
             "pooled", \.postgresql.pooled, false,
             "Behind a pooler in transaction mode: no session features, cancel by protocol."),
+        .boolean(
+            "create_schema", \.postgresql.createSchema, true,
+            "Create Prism's own tables, in the schema `prism`, if they are not there."),
+        .integer(
+            "statement_cache", \.postgresql.statementCache, 256, in: 0...10_000,
+            "Prepared statements that a connection keeps, beside Prism's own."
+        ).limit("The one used longest ago is dropped."),
+        .duration(
+            "sweep_interval", \.postgresql.sweepIntervalNanoseconds, seconds(1), in: milliseconds(10)...hours(24),
+            "Between two rounds that remove expired entries and keys."),
+        .integer(
+            "sweep_rows", \.postgresql.sweepRows, 500, in: 1...100_000, "Rows that one round removes of each table."
+        ).limit("The rest waits for the next round."),
     ]
 
     static let rule: [Setting<RuleDraft>] = [

@@ -29,8 +29,10 @@ public struct StatusSnapshot: Sendable {
         /// Why it is not; empty while it is.
         public var problem: String
         public var queueDepth: Int
-        /// Connections by state: `idle`, `busy`, `leased`, and for SQLite `writer`.
+        /// Connections by state. SQLite: `reader`, `leased`, `writer`; PostgreSQL: `idle`, `leased`, `connecting`.
         public var connections: [String: Int]
+        /// Counted with those of the sessions.
+        public var invariantViolations: UInt64 = 0
 
         public init(
             name: String, kind: BackendDescription.Kind, isDefault: Bool, isHealthy: Bool = true, problem: String = "",

@@ -5,17 +5,21 @@ internal import PrismReactor
 /// Prism's own tables: which version of them this program works with, and how they are made.
 public struct SchemaDefinition: Sendable {
     public var version: Int
+    /// Answers one boolean: whether there is anything of it.
+    public var existsQuery: String
     /// Answers one row with one number, the version that is there; no row: what is there is somebody else's.
     public var versionQuery: String
     /// Make all of it, in one transaction, and keep other sidecars out until it ends; must not fail where some of it is there.
     public var statements: [String]
 
     public static let prism = SchemaDefinition(
-        version: Int(PostgreSQLSchema.version), versionQuery: PostgreSQLSchema.readVersion,
+        version: Int(PostgreSQLSchema.version), existsQuery: PostgreSQLSchema.exists,
+        versionQuery: PostgreSQLSchema.readVersion,
         statements: [PostgreSQLSchema.lock] + PostgreSQLSchema.statements)
 
-    public init(version: Int, versionQuery: String, statements: [String]) {
+    public init(version: Int, existsQuery: String, versionQuery: String, statements: [String]) {
         self.version = version
+        self.existsQuery = existsQuery
         self.versionQuery = versionQuery
         self.statements = statements
     }
@@ -64,19 +68,22 @@ public final class SchemaInstaller: Sendable {
     }
 
     private func find(_ connection: OpaquePointer) -> Found {
+        // Asked first, so that a new database's log begins without an error.
+        let exists = PQexec(connection, definition.existsQuery)
+        defer { PQclear(exists) }
+        guard let answer = value(exists) else { return .failed(message(connection)) }
+        guard answer == "t" else { return .nothing }
         let result = PQexec(connection, definition.versionQuery)
         defer { PQclear(result) }
-        if PQresultStatus(result) == PGRES_TUPLES_OK, PQntuples(result) == 1,
-            let version = PQgetvalue(result, 0, 0).flatMap({ Int(String(cString: $0)) })
-        {
-            return .version(version)
-        }
-        if PQresultStatus(result) == PGRES_TUPLES_OK {
-            return .failed("the schema `prism` of this database is somebody else's; use another database")
-        }
-        let state = result.map { field($0, PRISM_PG_DIAG_SQLSTATE) } ?? ""
-        // undefined_table, invalid_schema_name.
-        return state == "42P01" || state == "3F000" ? .nothing : .failed(message(connection))
+        if let version = value(result).flatMap({ Int($0) }) { return .version(version) }
+        guard PQresultStatus(result) == PGRES_TUPLES_OK else { return .failed(message(connection)) }
+        return .failed("the schema `prism` of this database is somebody else's; use another database")
+    }
+
+    /// The only value of an answer; nil: it is none such.
+    private func value(_ result: OpaquePointer?) -> String? {
+        guard PQresultStatus(result) == PGRES_TUPLES_OK, PQntuples(result) == 1 else { return nil }
+        return PQgetvalue(result, 0, 0).map { String(cString: $0) }
     }
 
     private func create(on connection: OpaquePointer) -> String? {

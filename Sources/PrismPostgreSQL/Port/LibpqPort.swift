@@ -5,7 +5,7 @@ public import PrismReactor
 /// The connections of one backend on one reactor: carries out what the engine asks of them with libpq, and tells it what
 /// becomes of them. The reactor's thread only.
 ///
-/// A tick: `takeReports` when woken up, `ready` for each of its tokens, `endOfTick`.
+/// A tick: `takeReports` when woken up, `ready` for each of its tokens, `resume`, `flush`.
 public final class LibpqPort: PostgreSQLPort {
     /// Results of one connection that are delivered in one tick; the rest comes in the next, after the others.
     public static let resultsPerTickMax = 256
@@ -163,18 +163,21 @@ public final class LibpqPort: PostgreSQLPort {
         deliver(connection, libpq, events)
     }
 
-    /// Delivers what was left over, and writes what was sent in this tick.
-    /// - Returns: `now` when there is more to do at once, otherwise `.max`.
-    public func endOfTick<Events: ServerConnectionEvents>(now: UInt64, _ events: Events) -> UInt64 {
-        if !toResume.isEmpty {
-            let batch = toResume
-            toResume.removeAll(keepingCapacity: true)
-            for connection in batch {
-                guard let libpq = open(connection) else { continue }
-                slots[connection.slot].isToResume = false
-                deliver(connection, libpq, events)
-            }
+    /// Delivers what was left over by an earlier tick, or was held back until now.
+    public func resume<Events: ServerConnectionEvents>(_ events: Events) {
+        guard !toResume.isEmpty else { return }
+        let batch = toResume
+        toResume.removeAll(keepingCapacity: true)
+        for connection in batch {
+            guard let libpq = open(connection) else { continue }
+            slots[connection.slot].isToResume = false
+            deliver(connection, libpq, events)
         }
+    }
+
+    /// Writes what was sent since the last time.
+    /// - Returns: whether another tick must come at once.
+    public func flush() -> Bool {
         if !toFlush.isEmpty {
             let batch = toFlush
             toFlush.removeAll(keepingCapacity: true)
@@ -184,7 +187,7 @@ public final class LibpqPort: PostgreSQLPort {
                 flush(connection, libpq)
             }
         }
-        return toResume.isEmpty && toFlush.isEmpty ? .max : now
+        return !toResume.isEmpty
     }
 
     // MARK: Inside

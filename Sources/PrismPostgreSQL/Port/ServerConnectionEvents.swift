@@ -1,7 +1,7 @@
 public import PrismCore
 
 /// Who is told what becomes of connections. Called on the reactor's thread, from within `LibpqPort.ready`, `takeReports` and
-/// `endOfTick` only; never from within a call of `PostgreSQLPort`, all of which it may make. `now` is the tick's time, CLOCK_MONOTONIC
+/// `resume` only; never from within a call of `PostgreSQLPort`, all of which it may make. `now` is the tick's time, CLOCK_MONOTONIC
 /// nanoseconds.
 public protocol ServerConnectionEvents: AnyObject {
     func connected(_ connection: ServerConnectionReference, _ facts: ServerFacts, now: UInt64)

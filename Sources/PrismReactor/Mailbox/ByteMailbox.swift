@@ -69,6 +69,9 @@ public final class ByteMailbox: @unchecked Sendable {
         return records
     }
 
+    /// Whether no record waits to be drained. Any thread.
+    public var isEmpty: Bool { incoming.withLock { $0.usedBytes == 0 } }
+
     /// Memory held by both buffers, in bytes. The consumer's thread only.
     public var heldBytes: Int {
         outgoing.capacityBytes + incoming.withLock { $0.capacityBytes }

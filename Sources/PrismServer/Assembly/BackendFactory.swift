@@ -1,17 +1,30 @@
 internal import PrismConfiguration
 internal import PrismCore
+internal import PrismPostgreSQL
+internal import PrismReactor
 internal import PrismSQLite
 
 /// Makes a backend of its configuration.
 enum BackendFactory {
+    /// - Parameters:
+    ///   - number: its place among the backends.
+    ///   - shards: all of them; their loops do not run yet.
     static func make(
-        _ backend: Configuration.Backend, _ configuration: Configuration, sqlitePathDefault: String,
-        sinks: [CompletionMailbox]
+        _ backend: Configuration.Backend, number: Int, _ configuration: Configuration, sqlitePathDefault: String,
+        shards: [Shard]
     ) throws(StartError) -> Backend {
-        guard case .sqlite(let sqlite) = backend.engine else {
-            throw StartError(message: "backend \(backend.name) is not SQLite", exitCode: Server.ExitCode.configuration)
+        switch backend.engine {
+        case .sqlite(let sqlite):
+            try make(backend, sqlite, configuration, pathDefault: sqlitePathDefault, sinks: shards.map(\.completions))
+        case .postgresql(let postgresql): try make(backend, postgresql, number: number, configuration, shards: shards)
         }
-        var settings = SQLiteSettings(path: sqlite.path ?? sqlitePathDefault)
+    }
+
+    private static func make(
+        _ backend: Configuration.Backend, _ sqlite: Configuration.SQLite, _ configuration: Configuration,
+        pathDefault: String, sinks: [CompletionMailbox]
+    ) throws(StartError) -> Backend {
+        var settings = SQLiteSettings(path: sqlite.path ?? pathDefault)
         settings.createIfMissing = sqlite.create
         settings.synchronous = sqlite.synchronous == .full ? .full : .normal
         settings.busyTimeoutMilliseconds = Int(sqlite.busyTimeoutNanoseconds / 1_000_000)
@@ -52,6 +65,28 @@ enum BackendFactory {
             return .sqlite(made)
         } catch let error as StartError {
             throw error
+        } catch {
+            throw StartError(message: "backend \(backend.name): \(error)", exitCode: Server.ExitCode.failed)
+        }
+    }
+
+    private static func make(
+        _ backend: Configuration.Backend, _ postgresql: Configuration.PostgreSQL, number: Int,
+        _ configuration: Configuration, shards: [Shard]
+    ) throws(StartError) -> Backend {
+        var options = PostgreSQLBackend.Options()
+        options.name = backend.name
+        options.isDefault = backend.isDefault
+        options.createSchema = postgresql.createSchema
+        options.connect = ConnectSettings(postgresql, configuration)
+        options.engine = EngineSettings(backend, postgresql, configuration)
+        do throws(SystemCallError) {
+            return .postgresql(
+                try PostgreSQLBackend(
+                    options, number: number, reactors: shards.map(\.reactor),
+                    sinks: shards.map { shard in
+                        { [completions = shard.completions] in completions.deliver($0, body: $1) }
+                    }))
         } catch {
             throw StartError(message: "backend \(backend.name): \(error)", exitCode: Server.ExitCode.failed)
         }

@@ -1,5 +1,6 @@
 internal import PrismConfiguration
 internal import PrismCore
+internal import PrismWire
 
 extension MultiplexerSettings {
     /// What the configuration means for each of `reactors` multiplexers: limits of the process are divided, but for that of
@@ -7,14 +8,7 @@ extension MultiplexerSettings {
     init(_ configuration: Configuration, backends: [BackendDescription], reactors: Int, version: String) {
         self.init()
         let limits = configuration.limits
-        wire.frameBytesMax = limits.frameBytes
-        wire.decodeBytesMax = limits.decodeBytes
-        wire.getManyKeysMax = limits.getManyKeys
-        wire.writeItemsMax = limits.writeItems
-        wire.batchStatementsMax = limits.batchStatements
-        wire.valueBytesMax = limits.valueBytes
-        wire.sqlBytesMax = limits.sqlBytes
-        wire.parametersMax = limits.parameters
+        wire = WireLimits(limits)
         connectionsMax = limits.connections
         inFlightPerConnectionMax = limits.inFlightPerConnection
         inFlightMax = max(1, limits.inFlight / reactors)
@@ -39,6 +33,20 @@ extension MultiplexerSettings {
                     uid: uid, gid: gid, backends: rule.backends, namespaces: rule.namespaces,
                     isReadOnly: rule.readOnly, label: rule.label ?? "")
             })
+    }
+}
+
+extension WireLimits {
+    init(_ limits: Configuration.Limits) {
+        self.init()
+        frameBytesMax = limits.frameBytes
+        decodeBytesMax = limits.decodeBytes
+        getManyKeysMax = limits.getManyKeys
+        writeItemsMax = limits.writeItems
+        batchStatementsMax = limits.batchStatements
+        valueBytesMax = limits.valueBytes
+        sqlBytesMax = limits.sqlBytes
+        parametersMax = limits.parameters
     }
 }
 

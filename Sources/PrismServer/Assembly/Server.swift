@@ -76,14 +76,18 @@ public enum Server {
     /// Sockets, logs, the admin listener and libraries; and each SQLite connection has its file, the log and the index of it.
     private static let descriptorsReserved = 128
     private static let descriptorsPerSQLiteConnection = 3
+    /// Cancel requests and the files that are read while connecting, beside the connections.
+    private static let descriptorsPerPostgreSQLBackend = 16
 
     /// How many clients leave enough descriptors for everything else: a database that cannot open a file would harm all.
     private static func allowedConnections(
         _ limit: DescriptorLimit, _ configuration: Configuration, _ log: Log
     ) -> Int {
         let reserved = configuration.backends.reduce(descriptorsReserved) { sum, backend in
-            guard case .sqlite(let sqlite) = backend.engine else { return sum }
-            return sum + (sqlite.readerConnections + 1) * descriptorsPerSQLiteConnection
+            switch backend.engine {
+            case .sqlite(let sqlite): sum + (sqlite.readerConnections + 1) * descriptorsPerSQLiteConnection
+            case .postgresql(let postgresql): sum + postgresql.connectionsMax + descriptorsPerPostgreSQLBackend
+            }
         }
         let wanted = configuration.limits.connections
         let allowed = max(1, min(wanted, Int(clamping: limit.after) - reserved))
@@ -113,7 +117,7 @@ public enum Server {
         _ configuration: Configuration, _ paths: Paths, _ connections: Int, _ signals: SignalSource, _ log: Log,
         _ extras: Extras, _ onServing: () -> Void
     ) throws -> Int32 {
-        let descriptions = try configuration.backends.map { try description(of: $0, configuration) }
+        let descriptions = configuration.backends.map { description(of: $0, configuration) }
         let count = reactorCount(configuration)
         let settings = MultiplexerSettings(
             configuration, backends: descriptions, reactors: count, version: extras.version)
@@ -121,9 +125,9 @@ public enum Server {
         let shards = try (0..<count).map {
             try Shard(number: $0, settings: settings, connectionBudget: budget, log: log)
         }
-        let sinks = shards.map(\.completions)
-        let backends = try configuration.backends.map {
-            try BackendFactory.make($0, configuration, sqlitePathDefault: paths.sqlite, sinks: sinks)
+        let backends = try configuration.backends.enumerated().map { number, backend in
+            try BackendFactory.make(
+                backend, number: number, configuration, sqlitePathDefault: paths.sqlite, shards: shards)
         }
         // Only now: whoever can connect is served.
         let socket = try ServingSocket(
@@ -203,24 +207,25 @@ public enum Server {
 
     private static func description(
         of backend: Configuration.Backend, _ configuration: Configuration
-    ) throws(StartError) -> BackendDescription {
-        guard case .sqlite = backend.engine else {
-            throw StartError(
-                message: "backend \(backend.name): PostgreSQL comes with a later release; use kind: sqlite",
-                exitCode: ExitCode.configuration)
-        }
+    ) -> BackendDescription {
         let limits = configuration.transactions
+        let isSQLite = backend.kind == .sqlite
         return BackendDescription(
-            name: backend.name, kind: .sqlite, isDefault: backend.isDefault,
-            writeTransactionIdleNanoseconds: limits.sqliteWriteIdleNanoseconds,
-            writeTransactionTotalNanoseconds: limits.sqliteWriteTotalNanoseconds,
+            name: backend.name, kind: isSQLite ? .sqlite : .postgreSQL, isDefault: backend.isDefault,
+            writeTransactionIdleNanoseconds: isSQLite ? limits.sqliteWriteIdleNanoseconds : limits.idleNanoseconds,
+            writeTransactionTotalNanoseconds: isSQLite ? limits.sqliteWriteTotalNanoseconds : limits.totalNanoseconds,
             readTransactionIdleNanoseconds: limits.idleNanoseconds,
             readTransactionTotalNanoseconds: limits.totalNanoseconds)
     }
 
-    /// Automatic: one reactor for every four processors that the process may use, so that a small sidecar has one.
+    /// Automatic: one reactor for every four processors that the process may use, so that a small sidecar has one; each needs
+    /// a connection to every PostgreSQL backend.
     private static func reactorCount(_ configuration: Configuration) -> Int {
-        configuration.runtime.reactors > 0 ? configuration.runtime.reactors : max(1, availableCPUs() / 4)
+        guard configuration.runtime.reactors == 0 else { return configuration.runtime.reactors }
+        return configuration.backends.reduce(max(1, availableCPUs() / 4)) { count, backend in
+            guard case .postgresql(let postgresql) = backend.engine else { return count }
+            return min(count, postgresql.connectionsMax)
+        }
     }
 
     private static func groupID(_ group: Configuration.Group?) throws(StartError) -> gid_t? {

@@ -80,6 +80,7 @@ public final class ServerControl: Sendable {
             report.transactionsRolledBack += part.report.transactionsRolledBack
             report.unanswered += part.report.unanswered
         }
+        for backend in snapshot.backends { snapshot.metrics.invariantViolations += backend.invariantViolations }
         if machine.startedNanoseconds > 0 {
             report.milliseconds = (MonotonicClock.now() - machine.startedNanoseconds) / 1_000_000
         }

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import PrismCore
+internal import PrismPostgreSQL
 internal import PrismReactor
 internal import PrismWire
 
@@ -9,6 +10,8 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     /// Reads of one connection in one tick; a busy one comes again in the next, after the others.
     static let readsPerTickMax = 4
     static let acceptsPerTickMax = 512
+    /// How often answers of backends on this thread are looked for in one tick; the rest comes in the next.
+    static let roundsPerTickMax = 3
     static let acceptPauseNanoseconds: UInt64 = 100_000_000
     static let listenerToken: UInt64 = 1
     static let signalToken: UInt64 = 2
@@ -86,6 +89,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
 
     func wokenUp() {
         let now = reactor.now
+        for backend in backends { backend.takeReports(reactor: UInt8(number)) }
         takeCompletions(now)
         // Before a state that was announced after them.
         arrivals.drain { admit($0, now) }
@@ -105,15 +109,21 @@ final class Shard: ReactorHandler, @unchecked Sendable {
             coordinator?.readSignals(now: now)
             return
         }
-        let reference = ConnectionReference(
-            index: Int32(truncatingIfNeeded: token), generation: UInt32(truncatingIfNeeded: token >> 32))
-        guard let channel = channel(reference) else { return }
+        if let token = BackendToken(rawValue: token) {
+            if backends.indices.contains(token.backend) {
+                backends[token.backend].ready(token, events, reactor: UInt8(number))
+            }
+            return
+        }
+        guard let reference = reference(token), let channel = channel(reference) else { return }
         if events.contains(.hangUp) || events.contains(.error) { return lost(reference, now) }
         if events.contains(.writable) { flush(reference, now) }
         if channel.isReading, events.contains(.readable) || events.contains(.peerHalfClosed) { read(reference, now) }
     }
 
-    private func takeCompletions(_ now: UInt64) {
+    /// - Returns: how many there were.
+    @discardableResult
+    private func takeCompletions(_ now: UInt64) -> Int {
         completions.drain { completion, body in
             guard let completion else { return }
             multiplexer.completed(completion, body: body, now: now)
@@ -123,19 +133,20 @@ final class Shard: ReactorHandler, @unchecked Sendable {
 
     func endOfTick(now: UInt64) -> UInt64 {
         // Result first, then deadline: what is already here must not be answered UNKNOWN because its time is up.
-        if multiplexer.nextDeadline <= now { takeCompletions(now) }
+        takeCompletions(now)
         multiplexer.advance(to: now)
         perform(now)
-        // Answers may let paused clients go on, whose requests may be answered at once: twice round is nearly always enough.
-        for _ in 0..<3 {
-            multiplexer.settle(now: now)
-            perform(now)
-            flushAll(now)
+        settle(now)
+        var next = advanceBackends(now)
+        // Backends on this thread may have answered by then, and are to be asked again about what follows from it.
+        var rounds = 0
+        while rounds < Self.roundsPerTickMax, takeCompletions(now) > 0 {
+            settle(now)
+            next = min(next, advanceBackends(now))
+            rounds += 1
         }
-        multiplexer.settle(now: now)
-        perform(now)
-        var next = toFlush.isEmpty ? multiplexer.nextDeadline : now
-        for backend in backends { next = min(next, backend.advance(to: now, reactor: UInt8(number))) }
+        if !toFlush.isEmpty { next = now }
+        next = min(next, multiplexer.nextDeadline)
         if let until = acceptPausedUntil {
             if until <= now { resumeAccepting() } else { next = min(next, until) }
         }
@@ -145,6 +156,23 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         } else if changed {
             activityChanged?()
         }
+        return completions.isEmpty ? next : now
+    }
+
+    private func settle(_ now: UInt64) {
+        // Answers may let paused clients go on, whose requests may be answered at once: twice round is nearly always enough.
+        for _ in 0..<3 {
+            multiplexer.settle(now: now)
+            perform(now)
+            flushAll(now)
+        }
+        multiplexer.settle(now: now)
+        perform(now)
+    }
+
+    private func advanceBackends(_ now: UInt64) -> UInt64 {
+        var next = UInt64.max
+        for backend in backends { next = min(next, backend.advance(to: now, reactor: UInt8(number))) }
         return next
     }
 
@@ -207,8 +235,17 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         return channels[index]
     }
 
+    /// Bit 63 is never set: those are the tokens of backends. What is left of the generation tells uses apart well enough.
     func token(_ reference: ConnectionReference) -> UInt64 {
-        UInt64(reference.generation) << 32 | UInt64(UInt32(bitPattern: reference.index))
+        UInt64(reference.generation & 0x7FFF_FFFF) << 32 | UInt64(UInt32(bitPattern: reference.index))
+    }
+
+    /// Nil: that place is used by another connection now.
+    private func reference(_ token: UInt64) -> ConnectionReference? {
+        let index = Int32(truncatingIfNeeded: token)
+        guard channels.indices.contains(Int(index)) else { return nil }
+        let reference = ConnectionReference(index: index, generation: channels[Int(index)].generation)
+        return self.token(reference) == token ? reference : nil
     }
 
     private func read(_ reference: ConnectionReference, _ now: UInt64) {

@@ -15,6 +15,7 @@ struct Serve: ParsableCommand {
 
             Examples:
               prism serve --sqlite data.db
+              prism serve --postgres 'host=/run/postgresql dbname=app'
               prism serve --config /etc/prism/prism.yaml
 
             Exit codes: 0 an orderly end; 1 anything else; 2 usage or configuration; 3 requests were cut and \
@@ -35,7 +36,8 @@ struct Serve: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Serve this PostgreSQL database; without a password. Comes with a later release.", valueName: "conninfo"))
+            "Serve this PostgreSQL database: libpq's connection string or URL, without a password.",
+            valueName: "conninfo"))
     var postgres: String?
 
     @Flag(name: .long, help: "Log JSON, also on a terminal.")

@@ -146,7 +146,8 @@ final class PortDriver: ReactorHandler, ServerConnectionEvents {
     func wokenUp() { port.takeReports(self) }
 
     func endOfTick(now: UInt64) -> UInt64 {
-        let next = port.endOfTick(now: now, self)
+        port.resume(self)
+        let next = port.flush() ? now : .max
         if condition() { reactor.stop() }
         if now >= backstop {
             isTimedOut = true

@@ -196,8 +196,8 @@ final class ServerSession<Port: PostgreSQLPort> {
 
     private func synchronized(_ purpose: Purpose, _ status: TransactionStatus) {
         expected.removeFirst()
-        self.status = status
-        if status == .unknown { isRetired = true }
+        // Not known while another batch is on its way (the reset behind an execution): that one's Sync will tell.
+        if status != .unknown { self.status = status } else if expected.isEmpty { isRetired = true }
         let failure = roundFailure
         switch purpose {
         case .fenceSync:

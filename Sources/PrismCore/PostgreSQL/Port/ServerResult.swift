@@ -29,6 +29,7 @@ public enum TransactionStatus: UInt8, Sendable {
     case idle
     case open
     case failed
+    /// libpq does not tell while something has been sent behind the Sync.
     case unknown
 }
 

@@ -1,0 +1,160 @@
+public import PrismCore
+public import PrismReactor
+
+/// A PostgreSQL database: on each reactor an engine with its share of the connections, and helper threads for all of them.
+///
+/// Nothing crosses threads on a request's way. Each call belongs to the reactor that its reference names, but `snapshot` and
+/// `stop`.
+public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
+    public struct Options: Sendable {
+        public var name = "main"
+        public var isDefault = true
+        /// Of the whole backend; divided among the reactors.
+        public var engine = EngineSettings()
+        public var connect = ConnectSettings()
+        /// Makes Prism's own tables when they are missing.
+        public var createSchema = true
+
+        public init() {}
+    }
+
+    /// Connects under way at once, over all reactors; each takes one of the connector's threads.
+    public static let connectsAtOnceMax = Connector.threadsDefault
+
+    private final class Part {
+        let reactor: Reactor
+        let port: LibpqPort
+        let engine: PostgreSQLEngine<LibpqPort>
+
+        init(_ reactor: Reactor, _ port: LibpqPort, _ engine: PostgreSQLEngine<LibpqPort>) {
+            self.reactor = reactor
+            self.port = port
+            self.engine = engine
+        }
+    }
+
+    private let name: String
+    private let isDefault: Bool
+    private let parts: [Part]
+    private let connector: Connector
+    private let canceller: Canceller
+    /// As of the last tick of each reactor.
+    private let snapshots: Locked<[EngineSnapshot]>
+
+    /// - Parameters:
+    ///   - number: of the backend, in the tokens of its connections; below `BackendToken.backendsMax`.
+    ///   - reactors: not more than `options.engine.pool.connectionsMax`; their loops do not run yet.
+    ///   - sinks: one a reactor; called on its thread.
+    /// - Throws: EAGAIN at a limit of threads or memory.
+    public init(
+        _ options: Options, number: Int, reactors: [Reactor],
+        sinks: [(Completion, UnsafeRawBufferPointer) -> Void]
+    ) throws(SystemCallError) {
+        name = options.name
+        isDefault = options.isDefault
+        let connector = try Connector(
+            options.connect, schema: SchemaInstaller(.prism, mayCreate: options.createSchema))
+        let canceller: Canceller
+        do throws(SystemCallError) { canceller = try Canceller() } catch {
+            connector.stop(deadlineNanoseconds: MonotonicClock.now())
+            throw error
+        }
+        self.connector = connector
+        self.canceller = canceller
+        parts = reactors.enumerated().map { index, reactor in
+            let port = LibpqPort(backend: number, reactor: reactor, connector: connector, canceller: canceller)
+            let settings = options.engine.share(of: index, among: reactors.count)
+            return Part(reactor, port, PostgreSQLEngine(settings: settings, port: port, sink: sinks[index]))
+        }
+        snapshots = Locked(parts.map(\.engine.snapshot))
+    }
+
+    // MARK: BackendPort
+
+    public func submit(_ item: WorkItem) { part(item.reference.reactor)?.engine.submit(item) }
+
+    public func cancel(_ reference: RequestReference) -> CancelOutcome {
+        guard let part = part(reference.reactor) else { return .tooLate }
+        return part.engine.cancel(reference, now: part.reactor.now)
+    }
+
+    public func credit(_ reference: RequestReference, bytes: Int) {
+        part(reference.reactor)?.engine.credit(reference, bytes: bytes)
+    }
+
+    public func abandon(_ transaction: TransactionReference) {
+        guard let part = part(transaction.reactor) else { return }
+        part.engine.abandon(transaction, now: part.reactor.now)
+    }
+
+    /// Also writes what this tick has sent.
+    public func advance(to now: UInt64, reactor: UInt8) -> UInt64 {
+        guard let part = part(reactor) else { return .max }
+        part.port.resume(part.engine)
+        let next = part.engine.advance(to: now)
+        let mustReturn = part.port.flush()
+        let snapshot = part.engine.snapshot
+        snapshots.withLock { $0[Int(reactor)] = snapshot }
+        return mustReturn ? now : next
+    }
+
+    // MARK: what the reactor brings
+
+    /// One of this backend's connections is ready.
+    public func ready(_ token: BackendToken, _ readiness: Readiness, reactor: UInt8) {
+        guard let part = part(reactor) else { return }
+        part.port.ready(token, readiness, part.engine)
+    }
+
+    /// The reactor was woken up, maybe by this backend's helper threads.
+    public func takeReports(reactor: UInt8) {
+        guard let part = part(reactor) else { return }
+        part.port.takeReports(part.engine)
+    }
+
+    private func part(_ reactor: UInt8) -> Part? {
+        Int(reactor) < parts.count ? parts[Int(reactor)] : nil
+    }
+
+    // MARK: state and end
+
+    /// Any thread.
+    public func snapshot() -> StatusSnapshot.Backend {
+        let snapshots = snapshots.withLock { $0 }
+        func sum(_ field: KeyPath<EngineSnapshot, Int>) -> Int { snapshots.reduce(0) { $0 + $1[keyPath: field] } }
+        var snapshot = StatusSnapshot.Backend(name: name, kind: .postgreSQL, isDefault: isDefault)
+        snapshot.isHealthy = !snapshots.contains(where: \.isDown)
+        snapshot.problem = snapshots.lazy.map(\.problem).first { !$0.isEmpty } ?? ""
+        snapshot.queueDepth = sum(\.waiting)
+        snapshot.connections = ["idle": sum(\.idle), "leased": sum(\.leased), "connecting": sum(\.connecting)]
+        snapshot.invariantViolations = snapshots.reduce(0) { $0 + $1.invariantViolations }
+        return snapshot
+    }
+
+    /// Closes all connections. Called when the reactors have ended; threads that hang in libpq are left behind after the
+    /// deadline (CLOCK_MONOTONIC nanoseconds).
+    public func stop(deadlineNanoseconds: UInt64) {
+        for part in parts {
+            part.engine.stop(now: MonotonicClock.now())
+            part.port.closeAll()
+        }
+        connector.stop(deadlineNanoseconds: deadlineNanoseconds)
+        canceller.stop(deadlineNanoseconds: deadlineNanoseconds)
+    }
+}
+
+extension EngineSettings {
+    /// What one of several reactors has of a whole backend: the first ones get what cannot be divided evenly.
+    func share(of index: Int, among count: Int) -> EngineSettings {
+        func share(_ whole: Int) -> Int { whole / count + (index < whole % count ? 1 : 0) }
+        var settings = self
+        settings.pool.connectionsMax = max(1, share(pool.connectionsMax))
+        settings.pool.connectionsMin = min(share(pool.connectionsMin), settings.pool.connectionsMax)
+        settings.pool.waitersMax = max(1, share(pool.waitersMax))
+        settings.pool.connectsAtOnceMax = max(1, share(pool.connectsAtOnceMax))
+        // One sweeps for all.
+        if index > 0 { settings.sweepIntervalNanoseconds = 0 }
+        settings.seed = seed &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15
+        return settings
+    }
+}
