@@ -80,7 +80,7 @@ struct BackendTests {
         #expect(postgresql.statementCache == 12)
         #expect(postgresql.sweepIntervalNanoseconds == 3_000_000_000)
         #expect(postgresql.sweepRows == 4)
-        #expect(configuration.origin(of: "backends.orders_1.pooled") == .file("prism.yaml", line: 30))
+        #expect(configuration.origin(of: "backends.orders_1.pooled") == .file("prism.yaml", line: 31))
     }
 
     @Test(
