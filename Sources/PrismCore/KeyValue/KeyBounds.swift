@@ -23,10 +23,12 @@ public struct KeyBounds: Equatable, Sendable {
             }
         }
         guard let last = ScanCursor(cursor.bytes)?.lastKey else { return }
+        // A cursor of another range, or one that a client has made up, narrows this range and never widens it.
         if reverse {
-            upper = Array(last)
+            if upper.map({ last.lexicographicallyPrecedes($0) }) ?? true { upper = Array(last) }
         } else {
-            lower = Array(last) + [0]
+            let next = Array(last) + [0]
+            if lower.lexicographicallyPrecedes(next) { lower = next }
         }
     }
 

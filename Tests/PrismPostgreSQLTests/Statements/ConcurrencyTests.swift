@@ -61,9 +61,11 @@ import Testing
         try holder.execute("BEGIN")
         _ = try holder.put(key, "2")
         nonisolated(unsafe) var last: Int64?
-        let version = try behind(holder, also: { last = try $0.put(key, "3") }) { waiting in
+        func waitingPut(_ waiting: Session) throws -> Int64? {
             statement == .increment ? try waiting.increment(key).version : try waiting.put(statement, key, "4")
         }
+        func putMeanwhile(_ holder: Session) throws { last = try holder.put(key, "3") }
+        let version = try behind(holder, also: putMeanwhile, waitingPut)
         #expect(try #require(version) > #require(last))
         #expect(try holder.one(.get, key)?[2] == Array("4".utf8))
     }

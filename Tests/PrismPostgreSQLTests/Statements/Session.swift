@@ -58,22 +58,18 @@ final class Session: @unchecked Sendable {
         var lengths: [Int32] = []
         var formats: [Int32] = []
         var kept: [UnsafeMutablePointer<CChar>] = []
-        defer { kept.forEach { $0.deallocate() } }
-        parameters.forEach { value, format in
-            guard let value else {
-                values.append(nil)
-                lengths.append(0)
-                formats.append(0)
-                return
-            }
+        defer { for copy in kept { copy.deallocate() } }
+        func append(_ value: UnsafeRawBufferPointer?, _ format: ValueFormat) {
+            formats.append(Int32(format.rawValue))
+            lengths.append(Int32(value?.count ?? 0))
+            guard let value else { return values.append(nil) }
             let copy = UnsafeMutablePointer<CChar>.allocate(capacity: value.count + 1)
             copy[value.count] = 0
             UnsafeMutableRawBufferPointer(start: copy, count: value.count).copyMemory(from: value)
             kept.append(copy)
             values.append(UnsafePointer(copy))
-            lengths.append(Int32(value.count))
-            formats.append(Int32(format.rawValue))
         }
+        parameters.forEach(append)
         return try take(PQexecPrepared(connection, name, Int32(values.count), values, lengths, formats, 1))
     }
 

@@ -39,8 +39,7 @@ extension ServerSession {
             job.unitCount = message.n_items
             try planWrites(request)
             // One batch is atomic by itself, where nothing but the server decides.
-            job.usesTransaction =
-                !results.keyValue.cannotRefuse || job.unitCount > settings.executionsPerRoundMax
+            job.usesTransaction = !results.keyValue.cannotRefuse || !fitsOneRound(job)
         case .batch:
             guard let message = request.batch else { throw AnswerBuilder.outOfMemory }
             job.unitCount = message.n_parameter_sets > 0 ? message.n_parameter_sets : message.n_statements
@@ -50,6 +49,13 @@ extension ServerSession {
         }
         if hasKey(job, request) { job.usesTransaction = true }
         if job.item.transaction != .none { job.usesTransaction = false }
+    }
+
+    /// Whether a Write is surely sent with one Sync. The parameters are the frame's bytes, and of each item a few integers,
+    /// zero bytes and the default namespace's name.
+    private func fitsOneRound(_ job: Job) -> Bool {
+        let bytes = (job.frame?.bytes.count ?? 0) + 64 * job.unitCount
+        return job.unitCount <= settings.executionsPerRoundMax && bytes < settings.bytesPerRoundMax
     }
 
     /// Whether its effect and its key stand or fall together. The keys of reads are ignored.

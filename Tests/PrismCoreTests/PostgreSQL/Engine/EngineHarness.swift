@@ -11,6 +11,7 @@ final class EngineHarness {
     private final class Box {
         var answers: [String] = []
         var completions: [Completion] = []
+        var bodies: [[UInt8]] = []
     }
 
     init(connections: Int = 1, _ change: (inout EngineSettings) -> Void = { _ in }) {
@@ -25,6 +26,7 @@ final class EngineHarness {
             let name = completion.reference.slot
             let isPart = completion.kind == .part
             box.completions.append(completion)
+            box.bodies.append(Array(body))
             let effect = completion.transactionEffect == .ended ? " ended" : ""
             if isPart {
                 box.answers.append("\(name) part")
@@ -44,6 +46,12 @@ final class EngineHarness {
     func takeAnswers() -> [String] {
         defer { box.answers.removeAll() }
         return box.answers
+    }
+
+    /// What was answered since the last look, whole.
+    func takeBodies() -> [[UInt8]] {
+        defer { box.bodies.removeAll() }
+        return box.bodies
     }
 
     @discardableResult

@@ -8,6 +8,8 @@ final class FakeServer: PostgreSQLPort {
         case done(String)
         /// One column of int8 in binary.
         case rows([Int64])
+        /// Rows of any binary values; nil: NULL.
+        case values([[[UInt8]?]])
         case error(String)
         case fatal(String)
     }
@@ -186,7 +188,26 @@ final class FakeServer: PostgreSQLPort {
                 }
             }
             say(connection, .complete(columns: columns, tag: "SELECT \(numbers.count)"))
+        case .values(let rows):
+            let columns = ServerColumns(
+                rows.first?.map { _ in ServerColumn(name: "v", type: 17) } ?? [], format: .binary)
+            for row in rows { say(connection, row, columns) }
+            say(connection, .complete(columns: columns, tag: "SELECT \(rows.count)"))
         }
+    }
+
+    private func say(_ connection: ServerConnectionReference, _ row: [[UInt8]?], _ columns: ServerColumns) {
+        // A value that is empty has an address all the same.
+        let values = row.map { value in
+            guard let value else { return UnsafeMutableRawBufferPointer(start: nil, count: 0) }
+            let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: value.count, alignment: 1)
+            copy.copyBytes(from: value)
+            return copy
+        }
+        values.map { UnsafeRawBufferPointer($0) }.withUnsafeBufferPointer {
+            say(connection, .row(ServerRow(columns: columns, values: $0)))
+        }
+        for value in values { value.deallocate() }
     }
 
     // MARK: PostgreSQLPort
