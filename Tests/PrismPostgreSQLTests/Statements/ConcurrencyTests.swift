@@ -61,7 +61,7 @@ import Testing
         try holder.execute("BEGIN")
         _ = try holder.put(key, "2")
         nonisolated(unsafe) var last: Int64?
-        func waitingPut(_ waiting: Session) throws -> Int64? {
+        @Sendable func waitingPut(_ waiting: Session) throws -> Int64? {
             statement == .increment ? try waiting.increment(key).version : try waiting.put(statement, key, "4")
         }
         func putMeanwhile(_ holder: Session) throws { last = try holder.put(key, "3") }

@@ -42,13 +42,13 @@ import Testing
     @Test("an expired entry is not there for anything that reads")
     func expired() throws {
         let session = try session()
-        try expire(session, "expired")
-        #expect(try session.one(.currentVersion, "expired") == [nil])
+        try expire(session, "unread")
+        #expect(try session.one(.currentVersion, "unread") == [nil])
         for statement in [PostgreSQLStatement.get, .delete, .tombstone] {
-            #expect(try session.one(statement, "expired") == nil, "\(statement)")
+            #expect(try session.one(statement, "unread") == nil, "\(statement)")
         }
-        #expect(try session.one(.touch, "expired", 60_000) == nil)
-        #expect(try session.one(.deleteIfVersion, "expired", 1) == nil)
+        #expect(try session.one(.touch, "unread", 60_000) == nil)
+        #expect(try session.one(.deleteIfVersion, "unread", 1) == nil)
     }
 
     @Test("each condition of a put, on an entry that is live, expired and not there")
