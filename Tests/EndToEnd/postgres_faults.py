@@ -57,6 +57,11 @@ class Relay:
             except (KeyError, ValueError):
                 pass
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            try:
+                # Closing alone does not end it: processes that were forked meanwhile have it open as well.
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
             end.close()
 
     def _run(self):

@@ -101,3 +101,50 @@ import Testing
         #expect(try driver.statements(second, "select 1").contains("row 1"))
     }
 }
+
+/// A server that takes connections and says nothing, as one behind a broken network does.
+@Suite struct SilentServerTests {
+    /// Speaks the protocol up to ReadyForQuery, and never answers anything.
+    private static let greeting: [UInt8] =
+        [UInt8(ascii: "R"), 0, 0, 0, 8, 0, 0, 0, 0] + [UInt8(ascii: "K"), 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 2]
+        + [UInt8(ascii: "Z"), 0, 0, 0, 5, UInt8(ascii: "I")]
+
+    @Test func aServerThatFallsSilentIsGivenUp() throws {
+        let directory = FileManager.default.temporaryDirectory.path + "/prism-silent-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let listener = try UnixSocket.make(blocking: true)
+        defer { UnixSocket.close(listener) }
+        try UnixSocket.bind(listener, path: directory + "/.s.PGSQL.5432")
+        try UnixSocket.listen(listener, backlog: 4)
+        let thread = try WorkerThread(name: "silent") {
+            guard case .accepted(let peer) = UnixSocket.accept(listener) else { return }
+            defer { UnixSocket.close(peer) }
+            var request = [UInt8](repeating: 0, count: 4_096)
+            var answered = false
+            // Until the other side gives up.
+            while true {
+                switch request.withUnsafeMutableBytes({ UnixSocket.read(peer, into: $0) }) {
+                case .bytes:
+                    if !answered { Self.greeting.withUnsafeBytes { _ = UnixSocket.write(peer, from: $0) } }
+                    answered = true
+                case .wouldBlock:
+                    var descriptor = pollfd(fd: peer, events: Int16(POLLIN), revents: 0)
+                    poll(&descriptor, 1, -1)
+                case .closed, .failed: return
+                }
+            }
+        }
+        var settings = ConnectSettings()
+        settings.conninfo = "host=\(directory) user=u dbname=d sslmode=disable gssencmode=disable"
+        settings.schemaTimeoutNanoseconds = 50_000_000
+        let driver = try PortDriver(settings, schema: SchemaInstaller(.prism, mayCreate: true))
+        let connection = driver.begin()
+        try driver.run { !driver.transcript(connection).isEmpty }
+        #expect(
+            driver.transcript(connection) == [
+                "connect failed: the server took the connection, and then did not answer in time"
+            ])
+        thread.join()
+    }
+}

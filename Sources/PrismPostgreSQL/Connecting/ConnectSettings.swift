@@ -6,6 +6,8 @@ public struct ConnectSettings: Sendable, Equatable {
     public var passwordFile: String?
     /// For each address of the server; libpq counts whole seconds, two at least.
     public var connectTimeoutNanoseconds: UInt64 = 5_000_000_000
+    /// For looking after Prism's own tables, on a connection that is there.
+    public var schemaTimeoutNanoseconds: UInt64 = 15_000_000_000
     /// The longest that any statement may run, should everything else fail to stop it; 0: no limit.
     public var statementTimeoutMilliseconds: UInt64 = 0
     /// Behind a pooler in transaction mode, which takes no start-up options.

@@ -90,7 +90,15 @@ final class ConnectionMaker: Sendable {
         }
         // Nothing of libpq's may reach standard error.
         PQsetNoticeReceiver(pointer, { _, _ in }, nil)
-        let problem = schema?.ensure(on: pointer)
+        let query = BlockingQuery(
+            connection: pointer, deadlineNanoseconds: MonotonicClock.now() + settings.schemaTimeoutNanoseconds)
+        let problem: String?
+        do throws(BlockingQuery.Lost) {
+            problem = try schema.map { schema throws(BlockingQuery.Lost) in try schema.ensure(query) } ?? nil
+        } catch {
+            PQfinish(pointer)
+            throw ConnectFailure(message: error.message)
+        }
         guard PQstatus(pointer) == CONNECTION_OK, PQsetnonblocking(pointer, 1) == 0,
             PQenterPipelineMode(pointer) == 1
         else {

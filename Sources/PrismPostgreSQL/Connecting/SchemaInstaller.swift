@@ -1,4 +1,3 @@
-internal import CPostgreSQL
 internal import PrismCore
 internal import PrismReactor
 
@@ -36,11 +35,11 @@ public final class SchemaInstaller: Sendable {
         self.mayCreate = mayCreate
     }
 
-    /// - Parameter connection: idle, blocking, not in pipeline mode.
+    /// - Parameter query: on a connection that is idle and not in pipeline mode.
     /// - Returns: why the tables cannot be used; nil: they can.
-    func ensure(on connection: OpaquePointer) -> String? {
+    func ensure(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> String? {
         if isEnsured.withLock({ $0 }) { return nil }
-        let problem = problem(on: connection)
+        let problem = try problem(query)
         if problem == nil { isEnsured.withLock { $0 = true } }
         return problem
     }
@@ -51,13 +50,13 @@ public final class SchemaInstaller: Sendable {
         case failed(String)
     }
 
-    private func problem(on connection: OpaquePointer) -> String? {
-        switch find(connection) {
+    private func problem(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> String? {
+        switch try find(query) {
         case .version(let found): return judge(found)
         case .failed(let message): return message
         case .nothing where !mayCreate:
             return "Prism's tables are not there; run `prism schema apply`, or set create_schema: true"
-        case .nothing: return create(on: connection)
+        case .nothing: return try create(query)
         }
     }
 
@@ -67,46 +66,30 @@ public final class SchemaInstaller: Sendable {
             : "Prism's tables have version \(found), and this program works with \(definition.version); run `prism schema apply` of the newer one"
     }
 
-    private func find(_ connection: OpaquePointer) -> Found {
+    private func find(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> Found {
         // Asked first, so that a new database's log begins without an error.
-        let exists = PQexec(connection, definition.existsQuery)
-        defer { PQclear(exists) }
-        guard let answer = value(exists) else { return .failed(message(connection)) }
-        guard answer == "t" else { return .nothing }
-        let result = PQexec(connection, definition.versionQuery)
-        defer { PQclear(result) }
-        if let version = value(result).flatMap({ Int($0) }) { return .version(version) }
-        guard PQresultStatus(result) == PGRES_TUPLES_OK else { return .failed(message(connection)) }
+        guard let exists = try query.run(definition.existsQuery).value else { return .failed(query.message) }
+        guard exists == "t" else { return .nothing }
+        let answer = try query.run(definition.versionQuery)
+        if let version = answer.value.flatMap({ Int($0) }) { return .version(version) }
+        guard answer.isSuccess else { return .failed(query.message) }
         return .failed("the schema `prism` of this database is somebody else's; use another database")
     }
 
-    /// The only value of an answer; nil: it is none such.
-    private func value(_ result: OpaquePointer?) -> String? {
-        guard PQresultStatus(result) == PGRES_TUPLES_OK, PQntuples(result) == 1 else { return nil }
-        return PQgetvalue(result, 0, 0).map { String(cString: $0) }
-    }
-
-    private func create(on connection: OpaquePointer) -> String? {
+    private func create(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> String? {
         let opening = ["BEGIN", "SET LOCAL lock_timeout = 5000"]
         for statement in opening + definition.statements + ["COMMIT"] {
-            let result = PQexec(connection, statement)
-            defer { PQclear(result) }
-            let status = PQresultStatus(result)
-            if status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK { continue }
-            let message = message(connection)
-            PQclear(PQexec(connection, "ROLLBACK"))
+            if try query.run(statement).isSuccess { continue }
+            let message = query.message
+            _ = try query.run("ROLLBACK")
             return
                 "Prism's tables could not be made (\(message)); grant CREATE on the database, or have its owner run `prism schema apply`"
         }
         // Another one may have made others of another version meanwhile.
-        switch find(connection) {
+        switch try find(query) {
         case .version(let found): return judge(found)
         case .nothing: return "Prism's tables are not there although they were made"
         case .failed(let message): return message
         }
-    }
-
-    private func message(_ connection: OpaquePointer) -> String {
-        LibpqConnection.oneLine(PQerrorMessage(connection).map { String(cString: $0) } ?? "")
     }
 }

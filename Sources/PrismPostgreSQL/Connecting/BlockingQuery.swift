@@ -1,0 +1,73 @@
+internal import CPostgreSQL
+internal import Glibc
+internal import PrismReactor
+
+/// Runs statements of ours on a connection that is not handed over yet, and gives up on a server that does not answer: PQexec
+/// would wait for it without end. Any thread, one at a time; blocks.
+struct BlockingQuery {
+    /// An answer of libpq's, freed with it.
+    final class Answer {
+        let pointer: OpaquePointer
+        init(_ pointer: OpaquePointer) { self.pointer = pointer }
+        deinit { PQclear(pointer) }
+
+        var isSuccess: Bool {
+            let status = PQresultStatus(pointer)
+            return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
+        }
+
+        /// The only value; nil: it is no such answer.
+        var value: String? {
+            guard PQresultStatus(pointer) == PGRES_TUPLES_OK, PQntuples(pointer) == 1, PQnfields(pointer) == 1 else {
+                return nil
+            }
+            return PQgetvalue(pointer, 0, 0).map { String(cString: $0) }
+        }
+    }
+
+    /// The connection is of no more use.
+    struct Lost: Error {
+        var message: String
+    }
+
+    let connection: OpaquePointer
+    /// For everything that is run; CLOCK_MONOTONIC nanoseconds.
+    let deadlineNanoseconds: UInt64
+
+    /// - Returns: the answer to the one statement in `sql`, also when it is an error of the server.
+    func run(_ sql: String) throws(Lost) -> Answer {
+        guard PQsendQuery(connection, sql) == 1 else { throw Lost(message: message) }
+        var answer: Answer?
+        while true {
+            while PQisBusy(connection) != 0 {
+                try waitForInput()
+                guard PQconsumeInput(connection) == 1 else { throw Lost(message: message) }
+            }
+            guard let result = PQgetResult(connection) else { break }
+            answer = Answer(result)
+        }
+        guard let answer, PQstatus(connection) == CONNECTION_OK else { throw Lost(message: message) }
+        return answer
+    }
+
+    private func waitForInput() throws(Lost) {
+        while true {
+            let now = MonotonicClock.now()
+            guard now < deadlineNanoseconds else {
+                throw Lost(message: "the server took the connection, and then did not answer in time")
+            }
+            let milliseconds = min((deadlineNanoseconds - now) / 1_000_000 + 1, 60_000)
+            var descriptor = pollfd(fd: PQsocket(connection), events: Int16(POLLIN), revents: 0)
+            switch poll(&descriptor, 1, Int32(milliseconds)) {
+            case 0: continue
+            case ..<0 where errno == EINTR: continue
+            case ..<0: throw Lost(message: "poll: \(SystemCallError(call: "poll", code: errno).reason)")
+            default: return
+            }
+        }
+    }
+
+    var message: String {
+        LibpqConnection.oneLine(PQerrorMessage(connection).map { String(cString: $0) } ?? "")
+    }
+}
