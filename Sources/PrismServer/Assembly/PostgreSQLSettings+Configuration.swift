@@ -35,6 +35,7 @@ extension EngineSettings {
         statementCacheMax = postgresql.statementCache
         sweepIntervalNanoseconds = postgresql.sweepIntervalNanoseconds
         sweepRows = postgresql.sweepRows
+        isPooled = postgresql.pooled
         limits = WireLimits(configuration.limits)
         resultBytesMax = configuration.limits.resultBytes
         streamWindowBytes = configuration.limits.streamWindowBytes

@@ -1,10 +1,8 @@
 """The backends on which the cases run, and the words in which their SQL differs."""
 
 import shutil
-import subprocess
 import tempfile
 
-import paths
 import postgres
 from harness import Server
 
@@ -78,13 +76,7 @@ class PostgreSQL:
 
     @staticmethod
     def why_not():
-        reason = postgres.why_not()
-        if reason:
-            return reason
-        # A binary from before this backend says so.
-        said = subprocess.run([paths.binary(), "serve", "--socket", "/nonexistent/prism.sock", "--postgres", "host=/nonexistent"],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20).stderr
-        return "this binary does not serve PostgreSQL" if "comes with a later release" in said else None
+        return postgres.why_not()
 
     class Place(Place):
         def __init__(self):
