@@ -91,7 +91,7 @@ SAMPLES = {
     "varchar": _TEXTS,
     "xid": ["0", "1", "4294967295"],
     "xid8": ["0", "1", "18446744073709551615"],
-    "xml": ["", "<a/>", "plain", '<a b="&lt;&amp;">ä€😀<!-- c --><![CDATA[ d ]]></a>', '<?xml version="1.0"?><a>' + "x" * 100_000 + "</a>"],
+    "xml": ["", "<a/>", "plain", '<a b="&lt;&amp;">ä€😀<!-- c --><![CDATA[ d ]]></a>', '<?xml version="1.0" standalone="yes"?><a>' + "x" * 100_000 + "</a>"],
     # Ranges and multiranges
     "daterange": ["empty", "(,)", "[4713-01-01 BC,5874897-12-31)", "[2000-02-29,infinity]", "[-infinity,2000-01-01)"],
     "datemultirange": ["{}", "{(,)}", "{[2000-01-01,2000-02-01),[2000-03-01,)}"],

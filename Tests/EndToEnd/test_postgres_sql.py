@@ -3,7 +3,6 @@
 import itertools
 import unittest
 
-import paths
 import postgres
 import prism
 from conformance import backends
@@ -12,7 +11,7 @@ from harness import ServerTestCase
 _tables = itertools.count(1)
 
 
-@unittest.skipIf(paths.binary() and backends.PostgreSQL.why_not(), "no PostgreSQL backend, or no server")
+@postgres.needed
 class PostgresSQLTests(ServerTestCase):
     @classmethod
     def setUpClass(cls):
@@ -66,8 +65,7 @@ class PostgresSQLTests(ServerTestCase):
                 self.assertEqual(self.db.query("select $1::text", value).scalar(), text)
 
     def test_results_of_other_types_name_their_type(self):
-        self.assertEqual(self.db.query("select sum(i), array[1, null], row(1, 'x'), '1 day'::interval, void from "
-                                       "generate_series(1::bigint, 3) i, pg_sleep(0) as void group by void").rows,
+        self.assertEqual(self.db.query("select 6::numeric, array[1, null], row(1, 'x'), '1 day'::interval, pg_sleep(0)").rows,
                          [(prism.Typed("numeric", "6"), prism.Typed("integer[]", "{1,NULL}"), prism.Typed("record", "(1,x)"),
                            prism.Typed("interval", "1 day"), None)])
 
@@ -97,10 +95,11 @@ class PostgresSQLTests(ServerTestCase):
                 self.assertIn(name[:20], error.message)
 
     def test_a_value_that_its_type_cannot_read_is_the_database_s_error(self):
-        for value, state in ((prism.Typed("uuid", "x"), "22P02"), (prism.Typed("date", "2000-02-30"), "22008"),
-                             (prism.Typed("jsonb", "{"), "22P02")):
+        for value, code, state in ((prism.Typed("uuid", "x"), "INVALID_ARGUMENT", "22P02"),
+                                   (prism.Typed("date", "2000-02-30"), "OUT_OF_RANGE", "22008"),
+                                   (prism.Typed("jsonb", "{"), "INVALID_ARGUMENT", "22P02")):
             with self.subTest(value=value):
-                error = self.assert_fails("INVALID_ARGUMENT", self.db.query, "select $1", value)
+                error = self.assert_fails(code, self.db.query, "select $1", value)
                 self.assertEqual(error.sqlstate, state)
 
     def test_a_deferred_constraint_fails_the_request_that_committed(self):
@@ -139,7 +138,7 @@ class PostgresSQLTests(ServerTestCase):
     def test_as_many_columns_as_there_can_be(self):
         result = self.db.query("select " + ", ".join(f"{n} as c{n}" for n in range(1664)), read_only=True)
         self.assertEqual(result.rows, [tuple(range(1664))])
-        self.assert_fails("INVALID_ARGUMENT", self.db.query, "select " + ", ".join("1" for _ in range(1665)))
+        self.assert_fails("RESOURCE_EXHAUSTED", self.db.query, "select " + ", ".join("1" for _ in range(1665)))
 
     def test_notices_and_notifications_are_no_part_of_an_answer(self):
         self.db.query("create or replace function noisy() returns int language plpgsql as "

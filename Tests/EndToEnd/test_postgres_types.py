@@ -17,7 +17,7 @@ Type = collections.namedtuple("Type", "oid schema name shown base element")
 DOCUMENT = os.path.join(paths.ROOT, "docs", "postgresql-types.md")
 
 
-@unittest.skipIf(paths.binary() and backends.PostgreSQL.why_not(), "no PostgreSQL backend, or no server")
+@postgres.needed
 class TypeTests(ServerTestCase):
     @classmethod
     def setUpClass(cls):
@@ -74,7 +74,7 @@ class TypeTests(ServerTestCase):
         self.assertEqual([one for one in self.types if not self.samples(one)], [])
         self.assertEqual(self.excluded, set(postgres_types.EXCLUDED))
         for name in postgres_types.EXCLUDED:
-            with self.subTest(excluded=name), self.assertRaisesRegex(AssertionError, "cannot accept a value"):
+            with self.subTest(excluded=name), self.assertRaisesRegex(AssertionError, "cannot accept a value|not implemented"):
                 self.sql(f"select ''::{name}")
 
     def test_what_prism_reads_it_writes_again_to_the_last_bit(self):
@@ -121,7 +121,7 @@ class TypeTests(ServerTestCase):
         checked = [one for one in self.types if one.base not in but]
         different = self.sql(" union all ".join(
             f"select '{one.oid}', id, left(direct::text, 100), left(via::text, 100) from t{one.oid} "
-            "where not (row(direct) *= row(via))" for one in checked))
+            "where not record_image_eq(row(direct), row(via))" for one in checked))
         names = {str(one.oid): one.name for one in checked}
         self.assertEqual([(names[row[0]], *row[1:]) for row in different], [])
 

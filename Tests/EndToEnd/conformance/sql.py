@@ -131,7 +131,7 @@ class Errors(ConformanceCase):
             self.assertEqual(error.position, 12)
             self.assertFalse(error.retryable)
         # In characters, not bytes.
-        self.assertEqual(self.assert_fails("INVALID_ARGUMENT", self.db.query, "select 'ä€😀' +* 2").position, 15)
+        self.assertEqual(self.assert_fails("INVALID_ARGUMENT", self.db.query, "select 'ä€😀', , 2").position, 15)
 
     def test_an_unknown_table_or_column_is_an_invalid_argument(self):
         self.assert_says(self.assert_fails("INVALID_ARGUMENT", self.db.query, "select * from no_such_table"), "no_such_table")
@@ -280,6 +280,15 @@ class Batches(ConformanceCase):
                           parameter_sets=[(n, "") for n in range(1001)])
         self.assert_fails("INVALID_ARGUMENT", self.db.batch, [])
         self.assertEqual(self.ids(), [])
+
+    def test_one_that_returns_more_than_a_result_may_hold_says_whether_it_stands(self):
+        self.create_table()
+        error = self.fails(self.db.batch, [
+            f"insert into {self.table} (id) values (1)", f"select {self.backend.padding(600_000)}",
+            f"select {self.backend.padding(600_000)}"])
+        self.assertEqual((error.code, error.item), ("RESOURCE_EXHAUSTED", 3))
+        self.assertIn("limits.result_bytes", error.message)
+        self.assertEqual(error.outcome, "EXECUTED" if self.ids() else "NOT_EXECUTED")
 
     def test_a_read_only_batch_reads_and_refuses_to_write(self):
         self.create_table()

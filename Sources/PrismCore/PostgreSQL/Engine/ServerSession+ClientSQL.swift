@@ -207,11 +207,37 @@ extension ServerSession {
     }
 
     func namedTypes(_ job: Job, _ request: RequestMessage) throws(Failure) {
-        if let name = learning.wantedName {
-            learning.wantedName = nil
-            throw .invalidSQL("there is no type named \(name); name it as PostgreSQL's format_type does")
-        }
+        if let unknown = unknownType(nil) { throw unknown }
         try proceed(job, request)
+    }
+
+    /// The type that was asked for is not there, or (an error of its syntax) is no name at all.
+    func unknownType(_ error: ServerError?) -> Failure? {
+        guard error.map({ $0.sqlState.hasPrefix("42") || $0.sqlState.hasPrefix("22") }) ?? true,
+            let name = learning.wantedName
+        else { return nil }
+        learning.wantedName = nil
+        return .invalidSQL("there is no type named \(name); name it as PostgreSQL's format_type does")
+    }
+
+    /// Whether a parameter names a type whose number had to be asked for, so that it may have been dropped since.
+    func namesTypes(_ request: RequestMessage) -> Bool {
+        let lists =
+            request.query.map { [(values: $0.parameters, count: $0.n_parameters)] }
+            ?? request.batch.map { batch in
+                elements(batch.statements, batch.n_statements).compactMap { statement in
+                    statement.map { (values: $0.pointee.parameters, count: $0.pointee.n_parameters) }
+                }
+                    + elements(batch.parameter_sets, batch.n_parameter_sets).compactMap { set in
+                        set.map { (values: $0.pointee.parameters, count: $0.pointee.n_parameters) }
+                    }
+            } ?? []
+        return lists.contains { list in
+            elements(list.values, list.count).contains { value in
+                guard let value, case .named = ParameterEncoder.declaredType(of: value.pointee) else { return false }
+                return true
+            }
+        }
     }
 
     /// What is known of a statement has proved stale.

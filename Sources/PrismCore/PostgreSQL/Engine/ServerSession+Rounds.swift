@@ -161,7 +161,10 @@ extension ServerSession {
                 if job.isKeyOurs { try proceed(job, request) } else { fetchEarlierAnswer(job, request) }
             case .replaying: try replay(job)
             case .control, .waiting: controlEnded(job)
-            case .committing: try answerUnits(job)
+            case .committing:
+                // Committed, but what its executions returned cannot be answered.
+                if let failure = job.failure { throw failure }
+                try answerUnits(job)
             case .running:
                 if job.failure == nil, job.unitsSent < job.unitCount { return try proceed(job, request) }
                 try unitsEnded(job, request)
@@ -215,6 +218,11 @@ extension ServerSession {
                 isStale = true
             }
             if case .deallocate = purpose { isStale = true }
+        }
+        if case .typeNumber = purpose, let unknown = unknownType(error) { throw unknown }
+        if job.restarts == 0, SQLStateMapping.isMissingType(error), namesTypes(request) {
+            context.types.forgetAll()
+            isStale = true
         }
         // What commits by itself may have done so before a statement inside of it failed like this: then it names another.
         if job.kind == .notTransactional, !error.message.contains(PreparedName.prefix) { isStale = false }

@@ -43,4 +43,11 @@ public enum SQLStateMapping {
                 && (error.routine == "RevalidateCachedQuery"
                     || error.message == "cached plan must not change result type")
     }
+
+    /// A type is not there any more under the number that it had. The second text is never translated.
+    public static func isMissingType(_ error: ServerError) -> Bool {
+        error.severity == .error
+            && (error.sqlState == "42704"
+                || error.sqlState == "XX000" && error.message.hasPrefix("cache lookup failed for type"))
+    }
 }
