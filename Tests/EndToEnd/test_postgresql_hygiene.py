@@ -103,8 +103,12 @@ ESCAPES = (
 )
 
 
+# Each reactor has connections of its own.
+ONE_REACTOR = {"PRISM_RUNTIME_REACTORS": "1"}
+
+
 def configuration(conninfo, connections=1, more=""):
-    return (f"runtime:\n  reactors: 1\nbackends:\n  - name: main\n    kind: postgresql\n    conninfo: \"{conninfo}\"\n"
+    return (f"backends:\n  - name: main\n    kind: postgresql\n    conninfo: \"{conninfo}\"\n"
             f"    connections_min: 1\n    connections_max: {connections}\n{more}")
 
 
@@ -121,7 +125,7 @@ class HygieneTests(ServerTestCase):
 
     @classmethod
     def serve(cls):
-        return Server(config=configuration(cls.conninfo), sqlite=False)
+        return Server(config=configuration(cls.conninfo), sqlite=False, environment=ONE_REACTOR)
 
     def setUp(self):
         super().setUp()
@@ -298,7 +302,8 @@ class HygieneTests(ServerTestCase):
 
     def test_behind_a_pooler_nothing_is_prepared_by_name(self):
         """The next batch may run on another session of the pooler's."""
-        server = self.start(config=configuration(self.conninfo, more="    pooled: true\n"), sqlite=False)
+        server = self.start(config=configuration(self.conninfo, more="    pooled: true\n"), sqlite=False,
+                            environment=ONE_REACTOR)
         client = self.client(server)
         for _ in range(3):
             client.put("pooled", "v")
