@@ -87,8 +87,9 @@ extension Multiplexer {
             finish(slot, failure, now)
             return failure.code
         }
-        let total = now - min(now, requests[slot].arrived)
         let queue = completion.startedNanoseconds - min(completion.startedNanoseconds, requests[slot].arrived)
+        // A backend's thread may have ended behind the moment at which this tick began.
+        let total = max(now - min(now, requests[slot].arrived), queue + completion.backendNanoseconds)
         let before = connections[index].output.count
         ResponseFrame.appendFinal(
             id: requests[slot].id, body: body,

@@ -66,14 +66,16 @@ class Deadlines(ConformanceCase):
         self.assertEqual(sorted(order), [1, 2, 3, 4])
         self.assertEqual(order[-1], 1)
 
-    def test_a_write_that_waits_for_another_is_not_executed(self):
+    def test_a_write_that_waits_for_another_says_what_may_become_of_it(self):
         self.create_table()
         self.insert(self.db, 1)
         with self.client().transaction() as tx:
             tx.query(f"update {self.table} set v = 'first' where id = 1")
             error = self.fails(self.db.query, f"update {self.table} set v = 'second' where id = 1", timeout=0.2)
             self.assertEqual(error.code, "DEADLINE_EXCEEDED")
-        self.assertEqual(self.client().query(f"select v from {self.table}").scalar(), "first")
+        value = self.client().query(f"select v from {self.table}").scalar()
+        # Where the database is asked to stop it, the transaction's end may come first.
+        self.assertIn(value, ("first",) if error.outcome == "NOT_EXECUTED" else ("first", "second"))
 
     def test_deadlines_beside_it_do_not_harm_a_request(self):
         self.create_table()
