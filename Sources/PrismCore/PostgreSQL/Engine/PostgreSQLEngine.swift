@@ -158,7 +158,9 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         for session in sessions {
             guard let session, session.isLeased else { continue }
             next = min(next, session.advance())
+            finishTurn(session)
         }
+        next = min(next, pool.nextDeadline)
         if let item = sweeper.due(now: context.now, isWorkable: !isStopping && schemaProblem == nil && !pool.isDown) {
             pool.acquire(item, now: context.now)
             perform()

@@ -16,9 +16,16 @@ extension ServerSession {
             job.frame = nil
         }
         setReading(true)
-        if !expected.isEmpty, fence.cancel(now: context.now) == .callCancel { port.cancel(connection) }
+        if !expected.isEmpty { stopRunning() }
         settle()
         return outcome
+    }
+
+    /// Asks the server to stop what runs on the connection.
+    func stopRunning() {
+        guard fence.cancel(now: context.now) == .callCancel else { return }
+        givesUpAt = saturatingSum(context.now, settings.cancelTimeoutNanoseconds)
+        port.cancel(connection)
     }
 
     func cancelReturned() {
@@ -28,8 +35,14 @@ extension ServerSession {
 
     /// - Returns: when to call again at the latest.
     func advance() -> UInt64 {
+        guard !fence.isClear else { return .max }
+        // The server, or the network in between, does not answer any more: a new connection is better than none.
+        guard context.now < givesUpAt else {
+            conclude("the server did not stop within cancel_timeout")
+            return .max
+        }
         perform(fence.advance(to: context.now))
-        return fence.nextDeadline
+        return min(fence.nextDeadline, givesUpAt)
     }
 
     private func perform(_ step: CancelFence.Step) {

@@ -49,9 +49,7 @@ extension ServerSession {
         }
         job.failure = failure
         // The rest of the rows would be read for nothing.
-        if job.item.isReadOnly || job.isStreaming, !expected.isEmpty, fence.cancel(now: context.now) == .callCancel {
-            port.cancel(connection)
-        }
+        if job.item.isReadOnly || job.isStreaming, !expected.isEmpty { stopRunning() }
     }
 
     private func receivedClientRow(_ row: ServerRow, _ unit: Int, _ job: Job) throws(Failure) {

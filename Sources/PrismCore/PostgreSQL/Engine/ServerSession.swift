@@ -48,6 +48,8 @@ final class ServerSession<Port: PostgreSQLPort> {
     var expected = CommandQueue<Purpose>()
     var cache: StatementCache
     var fence = CancelFence()
+    /// When a connection that a cancel has not brought to an end is given up.
+    var givesUpAt = UInt64.max
     var status = TransactionStatus.idle
     /// Executions of client SQL that were sent, and how many of them a reset has followed.
     var clientExecutions: UInt64 = 0

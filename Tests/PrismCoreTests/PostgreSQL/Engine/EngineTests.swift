@@ -319,6 +319,27 @@ struct EngineCancelTests {
         #expect(harness.server.cancels.count == 1)
     }
 
+    @Test("A connection that does not come to rest after a cancel is replaced")
+    func silent() {
+        let harness = EngineHarness()
+        harness.submit(.query(1), readOnly: true)
+        harness.server.run()
+        let running = harness.submit(.query(2), readOnly: true)
+        let connection = harness.server.open[0]
+        #expect(harness.cancel(running) == .stopped)
+        harness.server.returnCancels()
+        harness.server.now += 9_999_000_000
+        _ = harness.engine.advance(to: harness.server.now)
+        #expect(!harness.server.closed.contains(connection))
+        harness.server.now += 1_000_000
+        _ = harness.engine.advance(to: harness.server.now)
+        #expect(harness.server.closed == [connection])
+        harness.server.acceptAll()
+        harness.submit(.query(3))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK", "2 OK"])
+    }
+
     @Test("A queued request is removed")
     func queued() {
         let harness = EngineHarness()
