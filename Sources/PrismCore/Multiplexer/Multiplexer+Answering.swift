@@ -88,14 +88,15 @@ extension Multiplexer {
             return failure.code
         }
         let queue = completion.startedNanoseconds - min(completion.startedNanoseconds, requests[slot].arrived)
-        // A backend's thread may have ended behind the moment at which this tick began.
-        let total = max(now - min(now, requests[slot].arrived), queue + completion.backendNanoseconds)
+        let total = now - min(now, requests[slot].arrived)
         let before = connections[index].output.count
         ResponseFrame.appendFinal(
             id: requests[slot].id, body: body,
             cost: Cost(
                 queueMicroseconds: queue / 1_000, backendMicroseconds: completion.backendNanoseconds / 1_000,
-                totalMicroseconds: total / 1_000), to: &connections[index].output)
+                // A backend's thread may have ended behind the moment at which this tick began.
+                totalMicroseconds: max(total, queue + completion.backendNanoseconds) / 1_000),
+            to: &connections[index].output)
         bufferedBytes += connections[index].output.count - before
         requestFlush(index)
         let backend = Int(requests[slot].backend)
