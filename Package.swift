@@ -62,8 +62,8 @@ let package = Package(
         .executableTarget(
             name: "prism",
             dependencies: [
-                "PrismAdmin", "PrismConfiguration", "PrismCore", "PrismReactor", "PrismServer", "PrismSQLite",
-                "PrismTools", "PrismWire",
+                "PrismAdmin", "PrismConfiguration", "PrismCore", "PrismPostgreSQL", "PrismReactor", "PrismServer",
+                "PrismSQLite", "PrismTools", "PrismWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .executableTarget(

@@ -28,8 +28,8 @@ import Testing
 
         // Commands and wiring.
         "prism": [
-            "ArgumentParser", "Dispatch", "Glibc", "PrismAdmin", "PrismConfiguration", "PrismCore", "PrismReactor",
-            "PrismServer", "PrismSQLite", "PrismTools", "PrismWire", "Synchronization",
+            "ArgumentParser", "Dispatch", "Glibc", "PrismAdmin", "PrismConfiguration", "PrismCore", "PrismPostgreSQL",
+            "PrismReactor", "PrismServer", "PrismSQLite", "PrismTools", "PrismWire", "Synchronization",
         ],
         "prism-simulate": ["ArgumentParser", "Glibc", "PrismSimulation"],
         "prism-fuzz": ["ArgumentParser", "Glibc", "PrismFuzzing"],

@@ -59,42 +59,12 @@ final class ConnectionMaker: Sendable {
         self.schema = schema
     }
 
+    /// Ready for a reactor: pipeline mode, never blocking.
     func make() throws(ConnectFailure) -> (ConnectionHandle, ServerFacts) {
-        let password: String?
-        do throws(PasswordFile.Problem) {
-            password = try settings.passwordFile.map { path throws(PasswordFile.Problem) in try PasswordFile.read(path)
-            }
-        } catch {
-            throw ConnectFailure(message: error.message)
-        }
-        let userOptions = try userOptions()
-        let checking = mayCheckConnections.load(ordering: .relaxed)
-        do throws(ConnectFailure) {
-            return try make(userOptions, password, withConnectionCheck: checking)
-        } catch {
-            guard checking, error.message.contains(ConnectSettings.connectionCheckName) else { throw error }
-            mayCheckConnections.store(false, ordering: .relaxed)
-            return try make(userOptions, password, withConnectionCheck: false)
-        }
-    }
-
-    private func make(
-        _ userOptions: String, _ password: String?, withConnectionCheck: Bool
-    ) throws(ConnectFailure) -> (ConnectionHandle, ServerFacts) {
-        let parameters = settings.parameters(
-            userOptions: userOptions, password: password, withConnectionCheck: withConnectionCheck)
-        guard let pointer = Self.connect(parameters) else { throw ConnectFailure(message: "out of memory") }
-        guard PQstatus(pointer) == CONNECTION_OK else {
-            defer { PQfinish(pointer) }
-            throw ConnectFailure(message: Self.message(pointer))
-        }
-        // Nothing of libpq's may reach standard error.
-        PQsetNoticeReceiver(pointer, { _, _ in }, nil)
-        let query = BlockingQuery(
-            connection: pointer, deadlineNanoseconds: MonotonicClock.now() + settings.schemaTimeoutNanoseconds)
-        let problem: String?
+        let pointer = try open()
+        var problem: String?
         do throws(BlockingQuery.Lost) {
-            problem = try schema.map { schema throws(BlockingQuery.Lost) in try schema.ensure(query) } ?? nil
+            if let schema { problem = try schema.ensure(query(pointer)) }
         } catch {
             PQfinish(pointer)
             throw ConnectFailure(message: error.message)
@@ -109,6 +79,58 @@ final class ConnectionMaker: Sendable {
             version: Int(PQserverVersion(pointer)), processID: PQbackendPID(pointer), schemaProblem: problem)
         guard let handle = ConnectionHandle(pointer) else { throw ConnectFailure(message: "out of memory") }
         return (handle, facts)
+    }
+
+    /// Creates what is missing of Prism's own tables, on a connection of its own.
+    /// - Returns: why they cannot be used; nil: they can.
+    func createSchema(_ installer: SchemaInstaller) throws(ConnectFailure) -> String? {
+        let pointer = try open()
+        defer { PQfinish(pointer) }
+        do throws(BlockingQuery.Lost) {
+            return try installer.create(query(pointer))
+        } catch {
+            throw ConnectFailure(message: error.message)
+        }
+    }
+
+    private func query(_ pointer: OpaquePointer) -> BlockingQuery {
+        BlockingQuery(
+            connection: pointer, deadlineNanoseconds: MonotonicClock.now() + settings.schemaTimeoutNanoseconds)
+    }
+
+    /// As libpq makes it: blocking, not in pipeline mode. The caller finishes it.
+    private func open() throws(ConnectFailure) -> OpaquePointer {
+        let password: String?
+        do throws(PasswordFile.Problem) {
+            password = try settings.passwordFile.map { path throws(PasswordFile.Problem) in try PasswordFile.read(path)
+            }
+        } catch {
+            throw ConnectFailure(message: error.message)
+        }
+        let userOptions = try userOptions()
+        let checking = mayCheckConnections.load(ordering: .relaxed)
+        do throws(ConnectFailure) {
+            return try open(userOptions, password, withConnectionCheck: checking)
+        } catch {
+            guard checking, error.message.contains(ConnectSettings.connectionCheckName) else { throw error }
+            mayCheckConnections.store(false, ordering: .relaxed)
+            return try open(userOptions, password, withConnectionCheck: false)
+        }
+    }
+
+    private func open(
+        _ userOptions: String, _ password: String?, withConnectionCheck: Bool
+    ) throws(ConnectFailure) -> OpaquePointer {
+        let parameters = settings.parameters(
+            userOptions: userOptions, password: password, withConnectionCheck: withConnectionCheck)
+        guard let pointer = Self.connect(parameters) else { throw ConnectFailure(message: "out of memory") }
+        guard PQstatus(pointer) == CONNECTION_OK else {
+            defer { PQfinish(pointer) }
+            throw ConnectFailure(message: Self.message(pointer))
+        }
+        // Nothing of libpq's may reach standard error.
+        PQsetNoticeReceiver(pointer, { _, _ in }, nil)
+        return pointer
     }
 
     /// `options` of the conninfo, or of the environment. Those of a service file are not looked for: ours take their place.

@@ -76,20 +76,30 @@ public final class SchemaInstaller: Sendable {
         return .failed("the schema `prism` of this database is somebody else's; use another database")
     }
 
-    private func create(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> String? {
-        let opening = ["BEGIN", "SET LOCAL lock_timeout = 5000"]
-        for statement in opening + definition.statements + ["COMMIT"] {
-            if try query.run(statement).isSuccess { continue }
-            let message = query.message
+    /// Creates what is missing; safe when many do so at once.
+    /// - Returns: why the tables cannot be used; nil: they can.
+    func create(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> String? {
+        if let problem = try createInTransaction(query) {
             _ = try query.run("ROLLBACK")
-            return
-                "Prism's tables could not be made (\(message)); grant CREATE on the database, or have its owner run `prism schema apply`"
+            return problem
         }
-        // Another one may have made others of another version meanwhile.
+        guard try query.run("COMMIT").isSuccess else { return Self.notMade(query.message) }
+        return nil
+    }
+
+    private func createInTransaction(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> String? {
+        for statement in ["BEGIN", "SET LOCAL lock_timeout = 5000"] + definition.statements {
+            guard try query.run(statement).isSuccess else { return Self.notMade(query.message) }
+        }
+        // Tables of a newer Prism stay as they are.
         switch try find(query) {
         case .version(let found): return judge(found)
         case .nothing: return "Prism's tables are not there although they were made"
         case .failed(let message): return message
         }
+    }
+
+    private static func notMade(_ message: String) -> String {
+        "Prism's tables could not be made (\(message)); grant CREATE on the database, or have its owner run `prism schema apply`"
     }
 }

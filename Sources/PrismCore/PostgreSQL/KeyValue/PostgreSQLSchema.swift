@@ -19,7 +19,12 @@ public enum PostgreSQLSchema {
     /// No fillfactor: with the default, 99% of 150,000 puts on 50,000 entries of 100 bytes were heap-only updates (100% with
     /// 90, 80 and 70), and the table grew by 4%.
     public static let statements = [
-        "CREATE SCHEMA IF NOT EXISTS prism",
+        // IF NOT EXISTS wants CREATE on the database even where the schema is there.
+        """
+        DO $$ BEGIN
+            IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'prism') THEN CREATE SCHEMA prism; END IF;
+        END $$
+        """,
         "CREATE TABLE IF NOT EXISTS prism.meta (name text PRIMARY KEY, value bigint NOT NULL)",
         // Compared byte by byte, like the key: that is the order SQLite has, and no upgrade of a collation changes it.
         """
