@@ -21,6 +21,9 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
     /// Connects under way at once, over all reactors; each takes one of the connector's threads.
     public static let connectsAtOnceMax = Connector.threadsDefault
 
+    /// How long helper threads are waited for at the end: what hangs in libpq holds nothing that would be lost.
+    private static let helpersEndNanosecondsMax: UInt64 = 20_000_000
+
     private final class Part {
         let reactor: Reactor
         let port: LibpqPort
@@ -131,15 +134,16 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
         return snapshot
     }
 
-    /// Closes all connections. Called when the reactors have ended; threads that hang in libpq are left behind after the
-    /// deadline (CLOCK_MONOTONIC nanoseconds).
+    /// Closes all connections. Called when the reactors have ended; threads that hang in libpq are left behind, at the latest
+    /// after the deadline (CLOCK_MONOTONIC nanoseconds).
     public func stop(deadlineNanoseconds: UInt64) {
         for part in parts {
             part.engine.stop(now: MonotonicClock.now())
             part.port.closeAll()
         }
-        connector.stop(deadlineNanoseconds: deadlineNanoseconds)
-        canceller.stop(deadlineNanoseconds: deadlineNanoseconds)
+        let deadline = min(deadlineNanoseconds, MonotonicClock.now() + Self.helpersEndNanosecondsMax)
+        connector.stop(deadlineNanoseconds: deadline)
+        canceller.stop(deadlineNanoseconds: deadline)
     }
 }
 

@@ -3,7 +3,7 @@ public import PrismReactor
 /// Cancels what servers are running, by the protocol's own request on a connection of its own. That blocks, so threads of
 /// its own do it; one that hangs on a server which cannot be reached is left behind at the end.
 public final class Canceller: Sendable {
-    public static let threadsDefault = 2
+    public static let threadsDefault = 4
 
     private struct Job: Sendable {
         let handle: CancelHandle
