@@ -68,6 +68,17 @@ struct RelationTests {
                 "PRISM_DEADLINES_MAXIMUM: deadlines.default: 20s is more than"))
     }
 
+    @Test("Each reactor needs a connection to each PostgreSQL database")
+    func connectionsForReactors() throws {
+        let backend = "backends:\n  - {name: a, kind: postgresql, connections_min: 0, connections_max: 2}\n"
+        #expect(errors("runtime: {reactors: 2}\n" + backend).isEmpty)
+        #expect(
+            errors("runtime: {reactors: 3}\n" + backend) == [
+                "prism.yaml:3: backends.a.connections_max: 2 is less than runtime.reactors, 3, each of which needs one; "
+                    + "raise connections_max to at least 3, or lower runtime.reactors"
+            ])
+    }
+
     @Test("Budgets that cannot fit are warned about, not refused")
     func drainWarnings() throws {
         #expect(try parse("drain: {after_sigterm: 1.9s}\n").warnings.isEmpty)

@@ -1,0 +1,129 @@
+"""The server around PostgreSQL backends: start, health, several reactors, several backends, and its end."""
+
+import os
+import re
+import signal
+import time
+import unittest
+
+import postgres
+import prism
+import processes
+from harness import StartTestCase, Server
+
+WAIT_SECONDS_MAX = 60
+
+
+@postgres.needed
+class PostgresServeTests(StartTestCase):
+    def setUp(self):
+        super().setUp()
+        self.cluster = postgres.Cluster()
+        self.addCleanup(self.cluster.close)
+
+    def serve(self, *arguments, **options):
+        server = Server(*arguments, sqlite=False, **options)
+        self.addCleanup(server.close)
+        return server
+
+    def connections(self, server):
+        _, metrics = server.admin("GET", "/metrics")
+        found = re.findall(r'^prism_backend_connections\{backend="(\w+)",state="(\w+)"\} (\d+)', metrics, re.M)
+        return {(backend, state): int(count) for backend, state, count in found}
+
+    def until(self, what, condition):
+        deadline = time.monotonic() + WAIT_SECONDS_MAX
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, what)
+
+    def test_a_server_that_is_not_there_yet_fails_requests_and_is_found_later(self):
+        self.cluster.stop()
+        server = self.serve("--postgres", self.cluster.conninfo())
+        client = server.connect(timeout=20)
+        self.addCleanup(client.close)
+        self.until("down", lambda: "\"healthy\":false" in server.admin("GET", "/status")[1])
+        with self.assertRaises(prism.Error) as raised:
+            client.query("select 1")
+        self.assertEqual((raised.exception.code, raised.exception.outcome), ("UNAVAILABLE", "NOT_EXECUTED"))
+        self.assertIn(self.cluster.directory, str(raised.exception))
+        self.cluster.start()
+
+        def answers():
+            try:
+                return client.query("select 1").scalar() == 1
+            except prism.Error as error:
+                self.assertEqual((error.code, error.outcome), ("UNAVAILABLE", "NOT_EXECUTED"))
+                time.sleep(error.retry_after)
+                return False
+
+        self.until("up", answers)
+        self.assertIn("\"healthy\":true", server.admin("GET", "/status")[1])
+
+    def test_reactors_share_the_connections_and_backends_stay_apart(self):
+        other = self.cluster.new_database()
+        server = self.serve(config=f"""
+runtime: {{reactors: 2}}
+backends:
+  - name: main
+    kind: postgresql
+    default: true
+    conninfo: {self.cluster.conninfo()} application_name=main
+    connections_min: 1
+    connections_max: 3
+  - name: pooled
+    kind: postgresql
+    conninfo: {self.cluster.conninfo(other)} application_name=pooled
+    pooled: true
+    connections_min: 0
+    connections_max: 2
+  - name: file
+    kind: sqlite
+""")
+
+        def work(number):
+            with server.connect(timeout=60) as client:
+                for index in range(30):
+                    for backend in ("main", "pooled", "file"):
+                        value = f"{backend} {number} {index}".encode()
+                        client.put(f"key-{number}", value, backend=backend)
+                        assert client.get(f"key-{number}", backend=backend).value == value
+                    client.query("select pg_sleep(0.001)")
+
+        processes.run(work, 12, WAIT_SECONDS_MAX)
+        counts = self.connections(server)
+        self.assertLessEqual(sum(counts["main", state] for state in ("idle", "leased", "connecting")), 3)
+        self.assertLessEqual(sum(counts["pooled", state] for state in ("idle", "leased", "connecting")), 2)
+        for name, most in (("main", 3), ("pooled", 2)):
+            count = self.cluster.value(f"select count(*) from pg_stat_activity where application_name = '{name}'")
+            self.assertTrue(1 <= int(count) <= most, f"{name}: {count}")
+        self.assertEqual(int(self.cluster.value("select count(*) from prism.entry where key like 'key-%'")), 12)
+        self.assertEqual(int(self.cluster.value("select count(*) from prism.entry", database=other)), 12)
+        _, metrics = server.admin("GET", "/metrics")
+        self.assertIn("\nprism_invariant_violations_total 0\n", metrics)
+
+    def test_a_hung_server_does_not_hold_up_the_end(self):
+        server = self.serve("--postgres", self.cluster.conninfo())
+        client = server.connect(timeout=60)
+        self.addCleanup(client.close)
+        client.query("select 1")
+        stopped = [self.cluster.pid] + list(self.cluster.children())
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            server.signal()
+            self.assertEqual(server.wait(), 0, server.log[-2000:])
+        finally:
+            for pid in reversed(stopped):
+                os.kill(pid, signal.SIGCONT)
+
+    def test_the_end_leaves_no_session_behind(self):
+        server = self.serve("--postgres", self.cluster.conninfo())
+        with server.connect(timeout=60) as client:
+            client.query("select 1")
+        self.assertEqual(server.stop(), 0)
+        self.until("no sessions", lambda: self.cluster.value(
+            "select count(*) from pg_stat_activity where application_name = 'prism'") == "0")
+
+
+if __name__ == "__main__":
+    unittest.main()
