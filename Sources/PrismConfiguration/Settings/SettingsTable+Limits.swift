@@ -54,7 +54,9 @@ extension SettingsTable {
         .size(
             "limits.result_bytes", \.limits.resultBytes, mib(1), in: 256...mib(60),
             "A result that is held until it is complete: of a write with RETURNING, of a `Batch`, of a `GetMany`."
-        ).limit("`RESOURCE_EXHAUSTED`, `NOT_EXECUTED`; a write is rolled back."),
+        ).limit(
+            "`RESOURCE_EXHAUSTED`; a write is rolled back (`NOT_EXECUTED`), or the outcome says that it stands (PostgreSQL)."
+        ),
         .size(
             "limits.sql_bytes", \.limits.sqlBytes, mib(1), in: 1...mib(60), "The text of one statement."
         ).limit("`INVALID_ARGUMENT`, `NOT_EXECUTED`."),
