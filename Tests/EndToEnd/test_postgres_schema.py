@@ -114,6 +114,20 @@ backends:
         self.assertIn("version 2", done.stderr)
         self.assertEqual(self.sql("select count(*) from pg_class where relname = 'entry_expiry'"), [("0",)])
 
+    def test_a_sidecar_leaves_the_tables_of_another_version_alone(self):
+        self.apply()
+        self.sql("delete from prism.entry; update prism.meta set value = 2")
+        server = self.serve(postgres.SUPERUSER, create_schema=True)
+        with server.connect() as db:
+            for refused in (lambda: db.put("k", b"v"), lambda: db.get("k"), lambda: db.count(), lambda: list(db.scan()),
+                            lambda: db.query("create table t (n int)", idempotency_key="key")):
+                with self.assertRaises(prism.FailedPrecondition) as caught:
+                    refused()
+                self.assertIn("version 2", caught.exception.message)
+                self.assertEqual(caught.exception.outcome, "NOT_EXECUTED")
+            self.assertEqual(db.query("select count(*) from prism.entry").scalar(), 0, "SQL is the database's own")
+        self.assertIn("version 2", server.admin("GET", "/status")[1])
+
     def test_a_schema_of_somebody_else_stays_as_it_is(self):
         self.sql("create schema prism; create table prism.meta (name text primary key, value bigint)")
         self.sql("alter table prism.meta add check (name <> 'schema_version')")

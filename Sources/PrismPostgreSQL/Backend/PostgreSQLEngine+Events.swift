@@ -4,6 +4,7 @@ public import PrismCore
 extension PostgreSQLEngine: ServerConnectionEvents where Port == LibpqPort {
     public func connected(_ connection: ServerConnectionReference, _ facts: ServerFacts, now: UInt64) {
         schemaProblem = facts.schemaProblem
+        refusesOwnTables = facts.isSchemaOfOtherVersion
         connected(connection, now: now)
     }
 

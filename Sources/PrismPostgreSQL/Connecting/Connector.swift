@@ -62,7 +62,7 @@ final class ConnectionMaker: Sendable {
     /// Ready for a reactor: pipeline mode, never blocking.
     func make() throws(ConnectFailure) -> (ConnectionHandle, ServerFacts) {
         let pointer = try open()
-        var problem: String?
+        var problem: SchemaInstaller.Problem?
         do throws(BlockingQuery.Lost) {
             if let schema { problem = try schema.ensure(query(pointer)) }
         } catch {
@@ -76,7 +76,8 @@ final class ConnectionMaker: Sendable {
             throw ConnectFailure(message: Self.message(pointer))
         }
         let facts = ServerFacts(
-            version: Int(PQserverVersion(pointer)), processID: PQbackendPID(pointer), schemaProblem: problem)
+            version: Int(PQserverVersion(pointer)), processID: PQbackendPID(pointer),
+            schemaProblem: problem?.message, isSchemaOfOtherVersion: problem?.isOtherVersion == true)
         guard let handle = ConnectionHandle(pointer) else { throw ConnectFailure(message: "out of memory") }
         return (handle, facts)
     }
@@ -87,7 +88,7 @@ final class ConnectionMaker: Sendable {
         let pointer = try open()
         defer { PQfinish(pointer) }
         do throws(BlockingQuery.Lost) {
-            return try installer.create(query(pointer))
+            return try installer.create(query(pointer))?.message
         } catch {
             throw ConnectFailure(message: error.message)
         }

@@ -37,11 +37,18 @@ public final class SchemaInstaller: Sendable {
 
     /// - Parameter query: on a connection that is idle and not in pipeline mode.
     /// - Returns: why the tables cannot be used; nil: they can.
-    func ensure(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> String? {
+    func ensure(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> Problem? {
         if isEnsured.withLock({ $0 }) { return nil }
         let problem = try problem(query)
         if problem == nil { isEnsured.withLock { $0 = true } }
         return problem
+    }
+
+    /// Why the tables cannot be used.
+    struct Problem {
+        var message: String
+        /// They are there, but of another Prism: to be left alone.
+        var isOtherVersion = false
     }
 
     private enum Found {
@@ -50,20 +57,23 @@ public final class SchemaInstaller: Sendable {
         case failed(String)
     }
 
-    private func problem(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> String? {
+    private func problem(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> Problem? {
         switch try find(query) {
         case .version(let found): return judge(found)
-        case .failed(let message): return message
+        case .failed(let message): return Problem(message: message)
         case .nothing where !mayCreate:
-            return "Prism's tables are not there; run `prism schema apply`, or set create_schema: true"
+            return Problem(
+                message: "Prism's tables are not there; run `prism schema apply`, or set create_schema: true")
         case .nothing: return try create(query)
         }
     }
 
-    private func judge(_ found: Int) -> String? {
-        found == definition.version
-            ? nil
-            : "Prism's tables have version \(found), and this program works with \(definition.version); run `prism schema apply` of the newer one"
+    private func judge(_ found: Int) -> Problem? {
+        guard found != definition.version else { return nil }
+        return Problem(
+            message:
+                "Prism's tables have version \(found), and this program works with \(definition.version): use the prism that made them, or a newer one",
+            isOtherVersion: true)
     }
 
     private func find(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> Found {
@@ -78,7 +88,7 @@ public final class SchemaInstaller: Sendable {
 
     /// Creates what is missing; safe when many do so at once.
     /// - Returns: why the tables cannot be used; nil: they can.
-    func create(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> String? {
+    func create(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> Problem? {
         if let problem = try createInTransaction(query) {
             _ = try query.run("ROLLBACK")
             return problem
@@ -87,19 +97,22 @@ public final class SchemaInstaller: Sendable {
         return nil
     }
 
-    private func createInTransaction(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> String? {
+    private func createInTransaction(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> Problem? {
         for statement in ["BEGIN", "SET LOCAL lock_timeout = 5000"] + definition.statements {
             guard try query.run(statement).isSuccess else { return Self.notMade(query.message) }
         }
         // Tables of a newer Prism stay as they are.
         switch try find(query) {
         case .version(let found): return judge(found)
-        case .nothing: return "Prism's tables are not there although they were made"
-        case .failed(let message): return message
+        case .nothing: return Problem(message: "Prism's tables are not there although they were made")
+        case .failed(let message): return Problem(message: message)
         }
     }
 
-    private static func notMade(_ message: String) -> String {
-        "Prism's tables could not be made (\(message)); grant CREATE on the database, or have its owner run `prism schema apply`"
+    private static func notMade(_ message: String) -> Problem {
+        Problem(
+            message:
+                "Prism's tables could not be made (\(message)); grant CREATE on the database, or have its owner run `prism schema apply`"
+        )
     }
 }

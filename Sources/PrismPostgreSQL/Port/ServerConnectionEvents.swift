@@ -31,10 +31,15 @@ public struct ServerFacts: Sendable, Equatable {
     public var processID: Int32
     /// Why Prism's own tables cannot be used; nil when they can.
     public var schemaProblem: String?
+    /// They are there, but of another Prism: to be left alone.
+    public var isSchemaOfOtherVersion: Bool
 
-    public init(version: Int, processID: Int32, schemaProblem: String? = nil) {
+    public init(
+        version: Int, processID: Int32, schemaProblem: String? = nil, isSchemaOfOtherVersion: Bool = false
+    ) {
         self.version = version
         self.processID = processID
         self.schemaProblem = schemaProblem
+        self.isSchemaOfOtherVersion = isSchemaOfOtherVersion
     }
 }

@@ -11,6 +11,8 @@ final class EngineContext<Port: PostgreSQLPort> {
     /// The time of the event that is being handled, CLOCK_MONOTONIC nanoseconds.
     var now: UInt64 = 0
     var invariantViolations: UInt64 = 0
+    /// Why no statement on Prism's own tables may be sent; nil: it may.
+    var ownTablesRefusal: String?
     private var scratch = ByteQueue()
 
     init(settings: EngineSettings, port: Port, sink: @escaping (Completion, UnsafeRawBufferPointer) -> Void) {

@@ -15,6 +15,11 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
     private var sweeper: Sweeper
     /// Why key-value does not work here; nil: it does.
     public var schemaProblem: String?
+    /// Prism's tables are there, but of another version: no statement on them is sent. Where they only seem to be missing, or not
+    /// to be allowed, the server has the last word: that may be mended meanwhile.
+    public var refusesOwnTables = false {
+        didSet { context.ownTablesRefusal = refusesOwnTables ? schemaProblem : nil }
+    }
     private var lastProblem = ""
 
     public init(

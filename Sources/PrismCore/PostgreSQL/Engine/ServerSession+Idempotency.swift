@@ -12,6 +12,7 @@ extension ServerSession {
 
     /// Takes the key, or waits for who has it: the server blocks until that transaction has ended.
     func claimKey(_ job: Job, _ request: RequestMessage) throws(Failure) {
+        try checkOwnTables()
         job.stage = .claimingKey
         beginIfNeeded(job)
         parameters.removeAll()

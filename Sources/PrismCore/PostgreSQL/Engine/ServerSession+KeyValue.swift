@@ -44,7 +44,14 @@ extension ServerSession {
 
     // MARK: sending
 
+    /// - Throws: FAILED_PRECONDITION: Prism's tables are another version's.
+    func checkOwnTables() throws(Failure) {
+        guard let problem = context.ownTablesRefusal else { return }
+        throw Failure(.failedPrecondition, at: .execute, problem)
+    }
+
     func sendKeyValueUnit(_ unit: Int, _ job: Job, _ request: RequestMessage) throws(Failure) {
+        try checkOwnTables()
         parameters.removeAll()
         if let message = request.get {
             sendOwn(KeyValueRead.get(message, into: &parameters), .unit(unit))
