@@ -34,7 +34,7 @@ extension Multiplexer {
             return cut(
                 slot,
                 Failure(
-                    .resourceExhausted, at: .stream, outcome: requests[slot].mayWrite ? .unknown : .notExecuted,
+                    .resourceExhausted, at: .stream, outcome: mayRemain(slot) ? .unknown : .notExecuted,
                     Self.bufferIsFull, isRetryable: !requests[slot].mayWrite,
                     retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds), now)
         }
@@ -53,7 +53,7 @@ extension Multiplexer {
         cut(
             slot,
             Failure(
-                .internal, at: .stream, outcome: requests[slot].mayWrite ? .unknown : .notExecuted,
+                .internal, at: .stream, outcome: mayRemain(slot) ? .unknown : .notExecuted,
                 "a part of the answer has \(bytes) bytes, above limits.frame_bytes (\(settings.wire.frameBytesMax))"),
             now)
     }
@@ -122,12 +122,17 @@ extension Multiplexer {
         return completion.code
     }
 
+    /// Whether a failure that is made here leaves what the request has done: in a transaction it poisons the handle, so that
+    /// nothing of the request can be committed.
+    private func mayRemain(_ slot: Int) -> Bool {
+        requests[slot].mayWrite && (requests[slot].transaction < 0 || requests[slot].kind == .commit)
+    }
+
     /// Why a result of this size cannot be sent; nil: it can.
     private func obstacle(toAnswer slot: Int, bodyBytes: Int) -> Failure? {
         let fitsFrame = bodyBytes <= settings.wire.frameBytesMax - ResponseFrame.overheadBytesMax
         if fitsFrame, mayWait(bodyBytes, on: Int(requests[slot].connection)) { return nil }
-        // In a transaction this answer poisons the handle, so that nothing of the request can be committed.
-        let holds = requests[slot].mayWrite && (requests[slot].transaction < 0 || requests[slot].kind == .commit)
+        let holds = mayRemain(slot)
         let outcome: Outcome = holds ? .executed : .notExecuted
         guard fitsFrame else {
             return Failure(

@@ -33,6 +33,16 @@ import Testing
         #expect(session.read(client) == ["1 RESOURCE_EXHAUSTED stream NOT_EXECUTED"])
     }
 
+    @Test("nor does a stream that is cut there say UNKNOWN")
+    func streamInTransaction() {
+        let session = session()
+        let client = session.connect()
+        let handle = session.begin(client)
+        session.send(client, .query(1, "select * from f()").in(handle))
+        session.part(bytes: 20_000)
+        #expect(session.read(client) == ["1 RESOURCE_EXHAUSTED stream NOT_EXECUTED"])
+    }
+
     @Test("a failure is never replaced: EXECUTED would be said of a write that did not happen")
     func failuresStay() {
         let session = session()
