@@ -260,6 +260,11 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
 
     // MARK: state and end
 
+    /// The request that is being carried out on a connection; nil: none.
+    public func request(on connection: ServerConnectionReference) -> RequestReference? {
+        session(connection)?.job?.reference
+    }
+
     public var snapshot: EngineSnapshot {
         let usage = pool.usage
         return EngineSnapshot(

@@ -152,12 +152,16 @@ extension ServerSession {
         sendSync(.jobSync)
     }
 
+    /// Whether the error says that the server does not accept the types that the values declare.
+    func mayInferInstead(_ job: Job, _ error: ServerError) -> Bool {
+        guard case .learning(.declared) = job.stage, !learning.types.isEmpty else { return false }
+        return ["42883", "42804", "42725", "42P18", "42846"].contains(error.sqlState)
+    }
+
     /// The server does not accept the types that the values declare: all of them left to it. True: it was asked.
     func inferInstead(_ job: Job, _ request: RequestMessage, _ error: ServerError) throws(Failure) -> Bool {
         cache.remove(learning.name)
-        guard ["42883", "42804", "42725", "42P18", "42846"].contains(error.sqlState), !learning.types.isEmpty else {
-            return false
-        }
+        guard mayInferInstead(job, error) else { return false }
         if learning.hasSavepoint { sendStatement("ROLLBACK TO SAVEPOINT \(Self.savepoint)", .control) }
         try learn(
             learning.unit, try clientUnit(learning.unit, request), learning.signature, job, step: .inferred)

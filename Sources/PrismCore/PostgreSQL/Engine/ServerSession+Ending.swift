@@ -102,8 +102,8 @@ extension ServerSession {
     /// The session holds the connection no more: it is closed, and who waits for it gets to know.
     func conclude(_ message: String? = nil) {
         isRetired = true
-        var ending = Ending.connectionLost
-        if let error = roundFailure?.error, error.severity != .error { ending = .error(error) }
+        // What the server has said before counts: a statement that failed has left nothing, whatever became of its Sync.
+        let ending = roundFailure.map { Ending.error($0.error) } ?? .connectionLost
         if let job, !job.isDetached {
             let outcome = outcome(of: job, ending, at: position(of: job))
             let text = message ?? retirement ?? "the connection to the database was lost"
@@ -118,7 +118,7 @@ extension ServerSession {
 
     private func mapLoss(_ job: Job, _ text: String, _ outcome: Outcome) -> Failure {
         // The server has said why, and then gone.
-        if let error = roundFailure?.error {
+        if let error = roundFailure?.error, !mayInferInstead(job, error) {
             var failure = SQLStateMapping.failure(error, at: job.isStreaming ? .stream : .execute, outcome: outcome)
             if outcome == .unknown { failure.isRetryable = false }
             return failure

@@ -151,7 +151,13 @@ extension ServerSession {
         guard let request else { return retire("a round ended without its request") }
         do throws(Failure) {
             if let failure {
-                if let own = job.failure { throw own }
+                if var own = job.failure {
+                    // What was taken to stand has been refused at the commit.
+                    if own.outcome == .executed {
+                        own.outcome = outcome(of: job, .error(failure.error), at: position(of: job))
+                    }
+                    throw own
+                }
                 return try failed(job, request, failure)
             }
             switch job.stage {

@@ -183,6 +183,33 @@ struct EngineTests {
     }
 }
 
+@Suite("PostgreSQL engine: a connection lost behind an error")
+struct EngineLossTests {
+    @Test("A statement that has failed has left nothing, also when its Sync never comes")
+    func failedBefore() {
+        let harness = EngineHarness()
+        harness.submit(.query(1, "insert 1"))
+        harness.server.run()
+        _ = harness.takeAnswers()
+        harness.server.reply = { _ in .error("23505") }
+        harness.submit(.query(2, "insert 1"))
+        harness.server.step(harness.server.open[0])
+        harness.server.lose(harness.server.open[0])
+        #expect(harness.takeAnswers() == ["1 ALREADY_EXISTS execute NOT_EXECUTED"])
+    }
+
+    @Test("Types that would have been left to the server are not the client's mistake")
+    func whileLearning() {
+        let harness = EngineHarness()
+        harness.server.refusesTypes = { _, types in types.isEmpty ? nil : "42883" }
+        let value = Pack.data(2, Pack.number(3, 2))
+        harness.submit(TestRequest(id: 1, operation: 32, body: Pack.data(1, "select repeat('x', $1)") + value))
+        harness.server.step(harness.server.open[0])
+        harness.server.lose(harness.server.open[0])
+        #expect(harness.takeAnswers() == ["0 UNAVAILABLE execute NOT_EXECUTED"])
+    }
+}
+
 @Suite("PostgreSQL engine: transactions")
 struct EngineTransactionTests {
     private let transaction = TransactionReference(reactor: 0, slot: 0, generation: 1)
@@ -220,6 +247,20 @@ struct EngineTransactionTests {
         harness.submit(.commit(4), transaction: transaction)
         harness.server.lose(harness.server.open[0])
         #expect(harness.takeAnswers() == ["2 OK", "3 UNAVAILABLE execute UNKNOWN ended"])
+    }
+
+    @Test("An answer too large for memory does not say EXECUTED of what the commit then refuses")
+    func refusedCommitOfLargeAnswer() {
+        let harness = EngineHarness { $0.resultBytesMax = 100 }
+        harness.server.reply = { _ in .rows(Array(0..<50)) }
+        let body = Pack.data(1, Pack.data(1, "insert 1 returning a"))
+        harness.submit(TestRequest(id: 1, operation: 33, body: body))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 RESOURCE_EXHAUSTED execute EXECUTED"])
+        harness.server.commitReply = .error("23503")
+        harness.submit(TestRequest(id: 2, operation: 33, body: body))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["1 RESOURCE_EXHAUSTED execute NOT_EXECUTED"])
     }
 
     @Test("A failed statement leaves the transaction to RollbackTo and Rollback")
