@@ -111,8 +111,7 @@ final class ModelBackend {
     // MARK: what a multiplexer asks for
 
     func submit(_ work: WorkItem) {
-        let known = Self.serial(of: work)
-        let serial = (1...max(ledger.requests.count, 1)).contains(known) && !ledger.requests.isEmpty ? known : 0
+        let serial = ledger.knownSerial(of: work)
         if tickets[work.reference] != nil { ledger.violation(now, "a reference in use was submitted again") }
         tickets[work.reference] = Ticket(work: work, serial: serial)
         if serial > 0 { ledger.requests[serial - 1].isSubmitted = true }
@@ -329,11 +328,5 @@ final class ModelBackend {
     func isRead(_ work: WorkItem) -> Bool {
         if writeTransactions.contains(work.transaction) { return false }
         return work.isReadOnly || work.kind.isKeyValueRead || readTransactions.contains(work.transaction)
-    }
-
-    private static func serial(of work: WorkItem) -> Int {
-        let arena = Arena(limitBytes: 1 << 20, firstBlockBytes: 8 << 10)
-        guard let request = RequestMessage(work.frame.bytes, in: arena) else { return 0 }
-        return Int(String(decoding: request.traceparent, as: UTF8.self)) ?? 0
     }
 }

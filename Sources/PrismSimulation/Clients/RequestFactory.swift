@@ -27,6 +27,9 @@ struct RequestFactory {
             record.bodyBytes = client.random.pick([1, 100, 900])
         }
         if kind == .query, !record.isReadOnly { record.bodyBytes = client.random.pick([0, 0, 300, 6_000]) }
+        if kind == .query {
+            record.statement = client.random.pick(record.isReadOnly ? ModelStatement.reading : ModelStatement.changing)
+        }
         if kind == .get { record.bodyBytes = client.random.pick([0, 10, 300, 6_000]) }
         if kind.isKeyValueRead { record.isReadOnly = true }
         chooseDeadline(&record, client, now)
@@ -131,7 +134,8 @@ struct RequestFactory {
             writer.field(37) { $0.field(1, "9 lives") }
             return writer.frame
         }
-        let key = "k\(record.serial % 7)"
+        let serial = isKnown ? record.serial : 0
+        let key = SerialMark.key(serial)
         writer.field(UInt64(record.kind.rawValue)) { inner in
             switch record.kind {
             case .get, .delete: inner.field(2, key)
@@ -141,7 +145,10 @@ struct RequestFactory {
             case .increment:
                 inner.field(2, key)
                 inner.field(3, 2)
-            case .query: inner.field(1, "select 1")
+            case .query:
+                inner.field(1, record.statement)
+                // An integer, zigzag.
+                inner.field(2) { $0.field(3, UInt64(SerialMark.encode(serial)) << 1) }
             case .savepoint, .rollbackTo: inner.field(1, record.savepoint)
             case .hello: inner.field(1, "client \(record.client)")
             case .ping: inner.field(1, String(record.serial))

@@ -10,6 +10,9 @@ public enum CoveragePoint: Int, Sendable, CaseIterable {
     case transactionCommitted, transactionRolledBack, transactionPoisoned, transactionRevived
     case transactionLimit, transactionLost
     case lameDuckAdmitted, drainDuringTransaction, drainDuringCommit, refusedByDraining, refusedByCancelling
+    case streamPaused, connectFailed, poolDownRefused, poolExhausted, planStale, typesRefused
+    case cancelLost, cancelMissed, cancelHitFence, standbyWaitCancelled
+    case lostInCommit, sessionTerminated, connectionFrozen, serverCrashed
     case cutByCancelling, stoppedWithUnflushed, notice, connectedWhileEnding, lateCompletion, outcomeUnknown
 }
 

@@ -22,7 +22,11 @@ extension Ledger {
             if answer.serial != 0, answer.serial != serial {
                 violation(now, "\(describe(serial)) got the result of serial \(answer.serial)")
             }
-            if answer.partNumber != request.parts {
+            if request.isOnPostgreSQL {
+                if request.kind == .query, request.isReadOnly, request.rows != request.streamParts {
+                    violation(now, "\(describe(serial)): \(request.rows) rows of \(request.streamParts)")
+                }
+            } else if answer.partNumber != request.parts {
                 violation(
                     now, "\(describe(serial)): \(request.parts) parts, and the end speaks of \(answer.partNumber)")
             }

@@ -56,6 +56,16 @@ final class Ledger {
         return "client \(request.client) request \(request.id) (\(request.kind.name), serial \(serial))"
     }
 
+    /// The serial that a request carries; 0: a mutated frame's, of which nothing is known.
+    func knownSerial(of work: WorkItem) -> Int {
+        let arena = Arena(limitBytes: 1 << 20, firstBlockBytes: 8 << 10)
+        guard let request = RequestMessage(work.frame.bytes, in: arena),
+            let serial = Int(String(decoding: request.traceparent, as: UTF8.self)), serial > 0,
+            serial <= requests.count
+        else { return 0 }
+        return serial
+    }
+
     // MARK: the backend's truth
 
     /// A change is durable.
@@ -107,9 +117,11 @@ final class Ledger {
         }
         if answer.isPart {
             requests[serial - 1].parts += 1
-            if answer.serial != serial || answer.partNumber != requests[serial - 1].parts {
+            let isExpected = answer.serial == serial && answer.partNumber == requests[serial - 1].parts
+            if answer.rows.isEmpty, !isExpected {
                 violation(now, "\(describe(serial)): a part is missing, doubled or another request's")
             }
+            count(answer.rows, serial, now)
             return serial
         }
         let rest = connections[client].open[answer.id]?.dropFirst() ?? []
@@ -123,9 +135,19 @@ final class Ledger {
             now,
             "answer \(describe(serial)): \(answer.code.name) \(answer.code == .ok ? "" : answer.outcome.name + " " + answer.stage.name + ": " + answer.message)"
         )
+        count(answer.rows, serial, now)
         judge(answer, serial, context)
         cover(answer, requests[serial - 1])
         return serial
+    }
+
+    private func count(_ rows: [(serial: Int, number: Int)], _ serial: Int, _ now: UInt64) {
+        for row in rows where !connections[requests[serial - 1].client].isMutated {
+            requests[serial - 1].rows += 1
+            if row.serial != serial || row.number != requests[serial - 1].rows {
+                violation(now, "\(describe(serial)): a row is missing, doubled or another request's")
+            }
+        }
     }
 
     private func connectionSaid(_ answer: Answer, client: Int, _ now: UInt64) {

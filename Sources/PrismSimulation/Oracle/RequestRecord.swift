@@ -17,12 +17,16 @@ struct RequestRecord {
     var expectation = Expectation.valid
     var isReadOnly = false
     var backend = 0
+    var isOnPostgreSQL = false
     /// The handle it was sent with; 0: none.
     var transaction: UInt64 = 0
     var savepoint = ""
     var cancels: UInt64 = 0
     var timeoutMicroseconds: UInt64 = 0
     var deadlineNanoseconds: UInt64 = 0
+    /// Of an SQL query.
+    var statement = ""
+    /// Parts of a stream, or rows.
     var streamParts = 0
     var bodyBytes = 0
 
@@ -35,6 +39,8 @@ struct RequestRecord {
     var outcome = Outcome.unspecified
     var answeredAt: UInt64 = 0
     var parts = 0
+    /// Rows that its parts and its answer have carried.
+    var rows = 0
 
     /// The backend's truth.
     var isSubmitted = false

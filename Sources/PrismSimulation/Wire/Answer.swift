@@ -16,6 +16,8 @@ struct Answer {
     var serial = 0
     /// Of a stream: the number of this part, and on the final answer how many there were.
     var partNumber = 0
+    /// Rows of an answer of PostgreSQL: whose they say they are, and which of its rows.
+    var rows: [(serial: Int, number: Int)] = []
     var isNotice = false
     var cancelFound = false
 
@@ -46,11 +48,21 @@ struct Answer {
         case PRISM__V1__RESPONSE__PAYLOAD_QUERY:
             let parts = (response.query?.pointee.tag.string ?? "").split(separator: " ").compactMap { Int($0) }
             if parts.count == 2 { (serial, partNumber) = (parts[0], parts[1]) }
+            if let query = response.query?.pointee { rows = Self.rows(of: query) }
         case PRISM__V1__RESPONSE__PAYLOAD_PING:
             serial = Int(response.ping?.pointee.payload.string ?? "") ?? 0
         case PRISM__V1__RESPONSE__PAYLOAD_CANCEL: cancelFound = response.cancel?.pointee.found != 0
         case PRISM__V1__RESPONSE__PAYLOAD_NOTICE: isNotice = true
         default: break
+        }
+    }
+
+    private static func rows(of query: Prism__V1__QueryResult) -> [(serial: Int, number: Int)] {
+        (0..<query.n_rows).compactMap { index in
+            guard let row = query.rows?[index]?.pointee, row.n_values == 3,
+                let mark = row.values?[0]?.pointee, let number = row.values?[1]?.pointee
+            else { return nil }
+            return (SerialMark.decode(mark.integer), Int(number.integer))
         }
     }
 }

@@ -17,7 +17,7 @@ struct Scenario {
 
     var settings = MultiplexerSettings()
     var drain = DrainMachine.Settings()
-    var backends: [BackendBehaviour] = []
+    var backends: [BackendPlan] = []
     var clients: [ClientProfile] = []
     /// By time after the start.
     var signals: [(time: UInt64, event: DrainMachine.Event)] = []
@@ -31,11 +31,16 @@ struct Scenario {
         scenario.settings.backends = RequestFactory.backends.enumerated().map { index, name in
             BackendDescription(name: name, kind: .sqlite, isDefault: index == 0)
         }
+        for index in scenario.settings.backends.indices where random.chance(500) {
+            scenario.settings.backends[index].beginAsPostgreSQL()
+        }
         scenario.settings.access = AccessPolicy(rules: [
             AccessPolicy.Rule(uid: 1_001, isReadOnly: true, label: "reader"), AccessPolicy.Rule(label: "all"),
         ])
         scenario.drawLimits(&random)
-        scenario.backends = [BackendBehaviour.draw(&random), BackendBehaviour.draw(&random)]
+        for backend in scenario.settings.backends {
+            scenario.backends.append(BackendPlan.draw(backend.kind, scenario.settings, &random))
+        }
         for _ in 0..<(1 + random.below(8)) { scenario.clients.append(ClientProfile.draw(&random)) }
         scenario.drawEnding(&random)
         scenario.lean(random.pick([.free, .free, .free, .transactions, .slowCommits, .ending]), &random)
@@ -85,14 +90,7 @@ struct Scenario {
             settings.inFlightMax = 65_536
             settings.bufferedBytesMax = 256 << 20
             settings.transactionsMax = 1_024
-            for index in backends.indices {
-                backends[index].hangChance = 0
-                backends[index].refuseChance = 0
-                backends[index].stallChance /= 8
-                backends[index].failChance /= 4
-                backends[index].stepHigh = min(backends[index].stepHigh, 2_000_000)
-                backends[index].stepLow = min(backends[index].stepLow, backends[index].stepHigh)
-            }
+            for index in backends.indices { backends[index].calm() }
             for index in clients.indices {
                 clients[index].requests = 80
                 clients[index].transactionChance = random.pick([800, 950])
@@ -102,7 +100,7 @@ struct Scenario {
                 clients[index].neverReads = false
             }
         case .slowCommits:
-            for index in backends.indices { backends[index].commitFactor = random.between(20, 2_000) }
+            for index in backends.indices { backends[index].slowCommits(random.between(20, 2_000)) }
             for index in clients.indices {
                 clients[index].cancelChance = random.pick([0, 400])
                 clients[index].shortDeadlineChance = random.pick([0, 300])
@@ -120,5 +118,13 @@ struct Scenario {
                 clients[index].requests = max(clients[index].requests, 20)
             }
         }
+    }
+}
+
+extension BackendDescription {
+    fileprivate mutating func beginAsPostgreSQL() {
+        kind = .postgreSQL
+        writeTransactionIdleNanoseconds = 10_000_000_000
+        writeTransactionTotalNanoseconds = 60_000_000_000
     }
 }

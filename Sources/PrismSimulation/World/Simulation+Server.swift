@@ -4,9 +4,9 @@ import PrismWire
 /// The shell of a run: does with simulated sockets what `Shard` does with real ones, and decides as little.
 extension Simulation {
     static let readsPerTickMax = 4
-    static let partBytesMax = 1_000
 
     func tick() {
+        for backend in backends { backend.deliver() }
         deliverCompletions()
         let signals = pendingSignals
         pendingSignals = []
@@ -23,11 +23,11 @@ extension Simulation {
 
     func deliverCompletions() {
         for backend in backends {
-            while !backend.mailbox.isEmpty {
-                let batch = backend.mailbox
-                backend.mailbox = []
+            while true {
+                let batch = backend.takeCompletions()
+                if batch.isEmpty { break }
                 for (completion, body) in batch {
-                    if completion.kind == .part { uncredited(completion.reference, body.count) }
+                    if completion.kind == .part { uncredited(completion.reference, body.count, backend) }
                     let late = multiplexer.metrics.lateCompletions
                     body.withUnsafeBytes { multiplexer.completed(completion, body: $0, now: now) }
                     if multiplexer.metrics.lateCompletions > late { ledger.coverage.saw(.lateCompletion) }
@@ -38,11 +38,11 @@ extension Simulation {
     }
 
     /// A stream may be ahead of its client by the window and the part that passes it, never by more.
-    private func uncredited(_ reference: RequestReference, _ bytes: Int) {
+    private func uncredited(_ reference: RequestReference, _ bytes: Int, _ backend: SimulatedBackend) {
         let total = streamBytes[reference, default: 0] + bytes
         streamBytes[reference] = total
         if total < 0 { ledger.violation(now, "a stream was credited more than it had sent") }
-        if total > scenario.settings.streamWindowBytes + Self.partBytesMax {
+        if total > scenario.settings.streamWindowBytes + backend.partBytesMax {
             ledger.violation(now, "a stream is \(total) bytes ahead of its client")
         }
     }
@@ -58,6 +58,7 @@ extension Simulation {
         multiplexer.settle(now: now)
         perform()
         observeAll()
+        for backend in backends { backend.advance() }
         guard machine.state > .serving, sabotage != .stuckDrain || machine.state < .draining else { return }
         while machine.state < .stopped, machine.advance(now: now, activity: multiplexer.activity) { announce() }
     }
@@ -97,8 +98,7 @@ extension Simulation {
         switch state {
         case .draining:
             if multiplexer.openTransactions > 0 { ledger.coverage.saw(.drainDuringTransaction) }
-            let isCommitting = backends.contains { if case .group(.commit) = $0.writer { true } else { false } }
-            if isCommitting { ledger.coverage.saw(.drainDuringCommit) }
+            if backends.contains(where: \.isCommitting) { ledger.coverage.saw(.drainDuringCommit) }
         case .cancelling:
             if active.inFlight > 0 { ledger.coverage.saw(.cutByCancelling) }
             if now > exitBy - DrainMachine.drainingReserveNanoseconds + late {
@@ -241,11 +241,11 @@ extension Simulation {
     private func perform(_ action: MultiplexerAction) {
         switch action {
         case .submit(let number, let work):
-            backends[number].now = now
+            backends[number].setNow(now)
             backends[number].submit(work)
         case .cancel(let number, let reference): cancel(number, reference)
         case .credit(let number, let reference, let bytes):
-            uncredited(reference, -bytes)
+            uncredited(reference, -bytes, backends[number])
             backends[number].credit(reference, bytes: bytes)
         case .abandon(let number, let transaction): backends[number].abandon(transaction)
         case .flush(let reference): toFlush.append(reference)
@@ -264,9 +264,9 @@ extension Simulation {
     }
 
     private func cancel(_ number: Int, _ reference: RequestReference) {
-        let ticket = backends[number].tickets[reference]
+        let ticket = backends[number].ticket(reference)
         let outcome = backends[number].cancel(reference)
-        if outcome == .tooLate, let ticket, ticket.serial > 0, ticket.work.deadlineNanoseconds > now {
+        if outcome == .tooLate, let ticket, ticket.serial > 0, ticket.deadline > now {
             let isLost = ledger.connections[ledger.requests[ticket.serial - 1].client].isLost
             if isLost {
                 ledger.coverage.saw(.disconnectDuringCommit)

@@ -6,7 +6,7 @@ import PrismWire
 public final class Simulation {
     enum Event {
         case client(Int)
-        case backend(Int, ModelBackend.Step)
+        case backend(Int, SimulatedBackend.Step)
         case signal(DrainMachine.Event)
     }
 
@@ -22,7 +22,7 @@ public final class Simulation {
     var events = EventQueue<Event>()
     var multiplexer: Multiplexer
     var machine: DrainMachine
-    let backends: [ModelBackend]
+    let backends: [SimulatedBackend]
     let clients: [SimulatedClient]
     let arena = Arena(limitBytes: 1 << 20, firstBlockBytes: 16 << 10)
 
@@ -49,10 +49,20 @@ public final class Simulation {
         ledger.connections = Array(repeating: Ledger.ConnectionRecord(), count: scenario.clients.count)
         multiplexer = Multiplexer(settings: scenario.settings)
         machine = DrainMachine(settings: scenario.drain)
-        backends = scenario.backends.enumerated().map { number, behaviour in
-            ModelBackend(
-                number: number, behaviour: behaviour, ledger: ledger,
-                streamWindowBytes: scenario.settings.streamWindowBytes, random: random.fork(), sabotage: sabotage)
+        backends = scenario.backends.enumerated().map { number, plan in
+            switch plan {
+            case .sqlite(let behaviour):
+                .sqlite(
+                    ModelBackend(
+                        number: number, behaviour: behaviour, ledger: ledger,
+                        streamWindowBytes: scenario.settings.streamWindowBytes, random: random.fork(),
+                        sabotage: sabotage))
+            case .postgreSQL(let behaviour):
+                .postgreSQL(
+                    PostgreSQLBackend(
+                        number: number, behaviour: behaviour, ledger: ledger, random: random.fork(),
+                        sabotage: sabotage, start: Scenario.start))
+            }
         }
         clients = scenario.clients.enumerated().map { number, profile in
             SimulatedClient(number: number, profile: profile, random: random.fork())
@@ -79,6 +89,7 @@ public final class Simulation {
     private func run() {
         for client in clients { schedule(client, at: now + client.profile.startNanoseconds) }
         for signal in scenario.signals { events.add(.signal(signal.event), at: now + signal.time) }
+        collectSteps()
         var ticks = 0
         while machine.state < .stopped {
             ticks += 1
@@ -93,7 +104,7 @@ public final class Simulation {
             }
             now = max(now, next) + random.between(0, scenario.stallNanosecondsMax)
             while let due = events.popDue(now) { happen(due.event, at: due.time) }
-            for backend in backends { backend.now = now }
+            for backend in backends { backend.setNow(now) }
             tick()
             collectSteps()
         }
@@ -104,7 +115,7 @@ public final class Simulation {
     private var serverWakesAt: UInt64 {
         let hasWork =
             !pendingSignals.isEmpty || (isListening && !backlog.isEmpty) || !toFlush.isEmpty
-            || backends.contains { !$0.mailbox.isEmpty }
+            || backends.contains { $0.hasWork }
             || clients.contains { client in
                 client.reference != nil
                     && (client.socket.isReadable || client.socket.isWritable || client.socket.clientIsGone)
@@ -112,6 +123,7 @@ public final class Simulation {
         if hasWork { return now + 1_000 }
         var timer = multiplexer.nextDeadline
         if sabotage == .lateDeadline, timer != .max { timer += 300_000_000 }
+        for backend in backends { timer = min(timer, backend.nextDeadline) }
         if machine.state > .serving, sabotage != .stuckDrain { timer = min(timer, machine.nextDeadlineNanoseconds) }
         return timer
     }
@@ -120,7 +132,7 @@ public final class Simulation {
         switch event {
         case .client(let number): step(clients[number], time)
         case .backend(let number, let step):
-            backends[number].now = time
+            backends[number].setNow(time)
             backends[number].carryOut(step)
             collectSteps()
         case .signal(let event): pendingSignals.append(event)
@@ -128,9 +140,43 @@ public final class Simulation {
     }
 
     func collectSteps() {
-        for backend in backends where !backend.scheduled.isEmpty {
-            for (time, step) in backend.scheduled { events.add(.backend(backend.number, step), at: time) }
-            backend.scheduled.removeAll(keepingCapacity: true)
+        for backend in backends {
+            for (time, step) in backend.takeScheduled() { events.add(.backend(backend.number, step), at: time) }
+        }
+    }
+
+    /// What the backends are still doing is done, without anybody to answer; then they are stopped.
+    private func comeToRest() {
+        let end = now + PostgreSQLBackend.restNanoseconds
+        for backend in backends { backend.rest() }
+        var time = now
+        var steps = 0
+        while steps < 20_000 {
+            steps += 1
+            let deadline = backends.map(\.nextDeadline).min() ?? .max
+            let next = max(time, min(events.nextTime, deadline))
+            if next > end { stopBackends(end) }
+            guard next != .max else { break }
+            time = next
+            for backend in backends { backend.setNow(time) }
+            if let due = events.popDue(time), case .backend(let number, let step) = due.event {
+                backends[number].carryOut(step)
+            }
+            for backend in backends {
+                backend.deliver()
+                backend.advance()
+            }
+            deliverCompletions()
+            collectSteps()
+        }
+        stopBackends(max(time, end))
+    }
+
+    private func stopBackends(_ time: UInt64) {
+        for backend in backends {
+            guard case .postgreSQL(let backend) = backend else { continue }
+            backend.now = max(backend.now, time)
+            backend.stop()
         }
     }
 
@@ -147,14 +193,7 @@ public final class Simulation {
             perform()
         }
         collectSteps()
-        var steps = 0
-        while let due = events.popDue(.max), steps < 10_000 {
-            steps += 1
-            guard case .backend(let number, let step) = due.event else { continue }
-            backends[number].now = max(now, due.time)
-            backends[number].carryOut(step)
-            collectSteps()
-        }
+        comeToRest()
         deliverCompletions()
         perform()
         var leaks: [String] = []

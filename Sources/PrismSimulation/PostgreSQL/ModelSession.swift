@@ -1,0 +1,163 @@
+import PrismCore
+
+/// One session of the model server: the process, and the connection to it.
+final class ModelSession {
+    enum Command: CustomStringConvertible {
+        case prepare(PreparedName, ModelStatement)
+        case describe(PreparedName)
+        case execute(PreparedName, [[UInt8]?], ValueFormat)
+        case statement(String)
+        case sync
+
+        var description: String {
+            switch self {
+            case .prepare(let name, let statement):
+                "prepare \(name.text) \(statement.types): \(statement.sql.prefix(40))"
+            case .describe(let name): "describe \(name.text)"
+            case .execute(let name, _, _): "execute \(name.text)"
+            case .statement(let sql): sql
+            case .sync: "sync"
+            }
+        }
+    }
+
+    /// What is on its way to the client.
+    enum Reply {
+        case described(parameters: [TypeOID], columns: [ServerColumn])
+        case row([[UInt8]?], ServerColumns)
+        case complete(ServerColumns?, String)
+        case failed(ServerError)
+        case skipped
+        case end
+        case synchronized(TransactionStatus)
+        /// The wait for a standby was broken off.
+        case standbyNotice
+        case lost(String)
+    }
+
+    enum Block {
+        /// No transaction is open, or the implicit one of a batch.
+        case none
+        case open
+        case failed
+    }
+
+    let reference: ServerConnectionReference
+    /// Sent, and carried out in this order.
+    var commands: [Command] = []
+    var outbox: [Reply] = []
+    var isReading = true
+
+    var prepared: [PreparedName: ModelStatement] = [:]
+    var block = Block.none
+    /// Serials whose changes the open transaction, explicit or implicit, holds.
+    var staged: [Int] = []
+    var savepoints: [(name: String, count: Int)] = []
+    /// Behind a failure, up to the Sync.
+    var isSkipping = false
+
+    /// What the process is doing: 0: nothing.
+    var token = 0
+    /// The first command is producing its rows: how many are left, and which is next.
+    var rowsLeft: Int?
+    var rowNumber = 0
+    var rowsFormat = ValueFormat.binary
+    var rowsSerial = 0
+    var rowsFiller = 0
+    /// The cancel that reached it while it was doing its first command.
+    var isCancelled = false
+    var isWaitingForStandby = false
+    /// A cancel whose call has returned, and whose signal the process takes when it runs next.
+    var owesSignal = false
+    /// Its client is gone, or believed to be: what has arrived is carried out, and nobody hears of it.
+    var isOrphaned = false
+    /// The server's side is gone: what is in `outbox` is all that the client will hear.
+    var isDead = false
+
+    /// Statements by name, as they were sent.
+    var sentPrepared: [PreparedName: ModelStatement] = [:]
+    /// Whether an explicit transaction stands open behind everything that was sent.
+    var sentBegin = false
+    /// Serials sent in it.
+    var sentSerials: [Int] = []
+
+    init(_ reference: ServerConnectionReference) { self.reference = reference }
+
+    var status: TransactionStatus {
+        switch block {
+        case .none: .idle
+        case .open: .open
+        case .failed: .failed
+        }
+    }
+
+    /// It is making a commit.
+    var isCommitting: Bool {
+        guard token != 0, let first = commands.first else { return false }
+        return isCommit(first)
+    }
+
+    /// Whether the command would commit changes.
+    func isCommit(_ command: Command) -> Bool {
+        guard !isSkipping else { return false }
+        switch command {
+        case .sync: return block == .none && !staged.isEmpty
+        case .statement("COMMIT"): return block == .open
+        default: return false
+        }
+    }
+
+    func rollBack() {
+        staged = []
+        savepoints = []
+        block = .none
+    }
+}
+
+/// A statement as far as the model understands it.
+struct ModelStatement {
+    let sql: String
+    let types: [TypeOID]
+    /// One of Prism's own.
+    let own: PostgreSQLStatement?
+
+    private static let ownByText = Dictionary(
+        PostgreSQLStatement.allCases.map { ($0.sql, $0) }, uniquingKeysWith: { first, _ in first })
+
+    init(sql: String, types: [TypeOID]) {
+        self.sql = sql
+        self.types = types
+        own = Self.ownByText[sql]
+    }
+
+    /// A client's, of those that `RequestFactory` writes.
+    var isClients: Bool { own == nil && sql.contains("$1") }
+    var isRead: Bool {
+        if let own { return !Self.writing.contains(own) }
+        return !isClients || sql.contains("rows(")
+    }
+    /// It takes time, and can fail.
+    var isWork: Bool { isClients || own != nil && own != .sweepEntries && own != .sweepKeys }
+    /// Makes its change durable by itself.
+    var commitsByItself: Bool { sql.hasPrefix("call ") }
+    var returnsRows: Bool { sql.contains("rows(") || sql.contains("returning") || sql.contains("write(") }
+
+    private static let writing: Set<PostgreSQLStatement> = [
+        .putAlways, .putIfAbsent, .putIfPresent, .putIfVersion, .delete, .deleteIfVersion, .tombstone,
+        .tombstoneIfVersion, .increment, .touch,
+    ]
+
+    static let columns = [
+        ServerColumn(name: "serial", type: 20), ServerColumn(name: "number", type: 20),
+        ServerColumn(name: "filler", type: 25),
+    ]
+
+    /// What clients send.
+    static let reading = [
+        "select serial, number, filler from rows($1)", "with r as (select 1) select * from rows($1)",
+    ]
+    static let changing = [
+        "insert into t values ($1)", "update t set v = $1", "insert into t values ($1) returning *",
+        "select * from write($1)", "call work($1)",
+    ]
+}

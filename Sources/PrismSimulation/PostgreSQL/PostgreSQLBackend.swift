@@ -1,0 +1,152 @@
+import PrismCore
+import PrismWire
+
+/// The real PostgreSQL engine of one reactor with a model of its server, as the world sees a backend.
+final class PostgreSQLBackend {
+    struct Ticket {
+        let work: WorkItem
+        /// 0: a mutated frame's, of which nothing is known.
+        let serial: Int
+    }
+
+    /// How long after the end of a run everything must have come to rest, nanoseconds: silent connections are found lost within.
+    static let restNanoseconds: UInt64 = 200_000_000_000
+
+    let number: Int
+    let server: ModelServer
+    let engine: PostgreSQLEngine<ModelServer>
+    let ledger: Ledger
+    let sabotage: Sabotage?
+    var now: UInt64 = 0 { didSet { server.now = now } }
+    var tickets: [RequestReference: Ticket] = [:]
+    /// Completions that the session has not been told yet.
+    var mailbox: [(Completion, [UInt8])] = []
+    /// When the engine wants to be called again at the latest.
+    private(set) var nextDeadline: UInt64 = 0
+    private(set) var isStopped = false
+    /// The process has ended but for its connections: nobody wants anything any more.
+    private var isEnding = false
+    /// Since then every connection was seen back in the pool; a sweeper may have borrowed one again.
+    private var hasRested = false
+    private let arena = Arena(limitBytes: 1 << 20, firstBlockBytes: 8 << 10)
+
+    /// Where the engine's answers go; it is there before the backend is.
+    private final class Sink {
+        weak var backend: PostgreSQLBackend?
+    }
+
+    init(
+        number: Int, behaviour: ServerBehaviour, ledger: Ledger, random: SeededGenerator, sabotage: Sabotage?,
+        start: UInt64
+    ) {
+        self.number = number
+        self.ledger = ledger
+        self.sabotage = sabotage
+        let server = ModelServer(
+            behaviour: behaviour, ledger: ledger, random: random, sabotage: sabotage, start: start)
+        let sink = Sink()
+        self.server = server
+        engine = PostgreSQLEngine(settings: behaviour.settings, port: server) { completion, body in
+            sink.backend?.completed(completion, Array(body))
+        }
+        sink.backend = self
+        server.engine = engine
+        server.serialInHand = { [weak self] connection in
+            guard let self, let reference = engine.request(on: connection) else { return 0 }
+            return tickets[reference]?.serial ?? 0
+        }
+    }
+
+    // MARK: what a multiplexer asks for
+
+    func submit(_ work: WorkItem) {
+        let serial = ledger.knownSerial(of: work)
+        if tickets[work.reference] != nil { ledger.violation(now, "a reference in use was submitted again") }
+        tickets[work.reference] = Ticket(work: work, serial: serial)
+        if serial > 0 { ledger.requests[serial - 1].isSubmitted = true }
+        engine.submit(work)
+    }
+
+    func cancel(_ reference: RequestReference) -> CancelOutcome {
+        let outcome = engine.cancel(reference, now: now)
+        if outcome != .tooLate { tickets[reference] = nil }
+        return outcome
+    }
+
+    func credit(_ reference: RequestReference, bytes: Int) { engine.credit(reference, bytes: bytes) }
+
+    func abandon(_ transaction: TransactionReference) { engine.abandon(transaction, now: now) }
+
+    // MARK: the loop
+
+    var hasArrivals: Bool { !isStopped && server.hasArrivals }
+
+    func deliver() { if !isStopped { server.deliver() } }
+
+    func advance() {
+        guard !isStopped else { return }
+        nextDeadline = engine.advance(to: now)
+        guard isEnding, !hasRested else { return }
+        let snapshot = engine.snapshot
+        hasRested = snapshot.leased == 0 && snapshot.waiting == 0
+    }
+
+    private func completed(_ completion: Completion, _ body: [UInt8]) {
+        guard let ticket = tickets[completion.reference] else {
+            return ledger.violation(now, "the engine answers a request that is not its own any more")
+        }
+        if completion.kind == .final {
+            tickets[completion.reference] = nil
+            if ticket.serial > 0 { ledger.requests[ticket.serial - 1].wasAnsweredByBackend = true }
+        }
+        cover(completion)
+        mailbox.append((completion, body))
+    }
+
+    private func cover(_ completion: Completion) {
+        if completion.code == .unavailable, completion.stage == .connect { ledger.coverage.saw(.poolDownRefused) }
+        if completion.code == .resourceExhausted, completion.stage == .queue { ledger.coverage.saw(.poolExhausted) }
+    }
+
+    // MARK: the end
+
+    /// From now on nobody wants anything any more.
+    func rest() {
+        isEnding = true
+        advance()
+    }
+
+    /// The process ends: connections are closed.
+    func stop() {
+        guard !isStopped else { return }
+        isStopped = true
+        judgeRest()
+        engine.stop(now: now)
+        nextDeadline = .max
+        let left = server.sessions.filter { !$0.isOrphaned }.count + server.connecting.count
+        if left > 0 { ledger.violation(now, "left after the end: backend \(number): \(left) server connections") }
+        let snapshot = engine.snapshot
+        if snapshot.idle + snapshot.leased + snapshot.connecting + snapshot.waiting > 0 {
+            ledger.violation(now, "left after the end: backend \(number): places in the pool")
+        }
+    }
+
+    private func judgeRest() {
+        let snapshot = engine.snapshot
+        if !hasRested {
+            ledger.violation(
+                now,
+                "left after the end: backend \(number): \(snapshot.leased) leased connections, \(snapshot.waiting) waiting"
+            )
+        }
+        if snapshot.invariantViolations > 0 {
+            ledger.violation(now, "backend \(number): the engine found an invariant broken")
+        }
+    }
+
+    /// What it still holds although nobody wants anything of it; empty: nothing.
+    var leaks: String {
+        tickets.values.sorted { $0.serial < $1.serial }
+            .map { "serial \($0.serial) (\($0.work.kind.name))" }.joined(separator: ", ")
+    }
+}

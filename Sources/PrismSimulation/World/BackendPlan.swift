@@ -1,0 +1,52 @@
+import PrismCore
+
+/// What kind of backend one is, and how it behaves; drawn once for a run.
+enum BackendPlan {
+    case sqlite(BackendBehaviour)
+    case postgreSQL(ServerBehaviour)
+
+    static func draw(
+        _ kind: BackendDescription.Kind, _ settings: MultiplexerSettings, _ random: inout SeededGenerator
+    ) -> BackendPlan {
+        switch kind {
+        case .sqlite: return .sqlite(BackendBehaviour.draw(&random))
+        case .postgreSQL:
+            var behaviour = ServerBehaviour.draw(&random)
+            behaviour.settings.limits = settings.wire
+            behaviour.settings.streamWindowBytes = settings.streamWindowBytes
+            return .postgreSQL(behaviour)
+        }
+    }
+
+    /// Mostly works.
+    mutating func calm() {
+        switch self {
+        case .sqlite(var behaviour):
+            behaviour.hangChance = 0
+            behaviour.refuseChance = 0
+            behaviour.stallChance /= 8
+            behaviour.failChance /= 4
+            behaviour.stepHigh = min(behaviour.stepHigh, 2_000_000)
+            behaviour.stepLow = min(behaviour.stepLow, behaviour.stepHigh)
+            self = .sqlite(behaviour)
+        case .postgreSQL(var behaviour):
+            behaviour.hangChance = 0
+            behaviour.stallChance /= 8
+            behaviour.failChance /= 4
+            behaviour.stepHigh = min(behaviour.stepHigh, 2_000_000)
+            behaviour.stepLow = min(behaviour.stepLow, behaviour.stepHigh)
+            self = .postgreSQL(behaviour)
+        }
+    }
+
+    mutating func slowCommits(_ factor: UInt64) {
+        switch self {
+        case .sqlite(var behaviour):
+            behaviour.commitFactor = factor
+            self = .sqlite(behaviour)
+        case .postgreSQL(var behaviour):
+            behaviour.commitFactor = factor
+            self = .postgreSQL(behaviour)
+        }
+    }
+}
