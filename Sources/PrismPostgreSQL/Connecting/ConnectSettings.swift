@@ -8,7 +8,7 @@ public struct ConnectSettings: Sendable, Equatable {
     public var connectTimeoutNanoseconds: UInt64 = 5_000_000_000
     /// For looking after Prism's own tables, on a connection that is there.
     public var schemaTimeoutNanoseconds: UInt64 = 15_000_000_000
-    /// The longest that any statement may run, should everything else fail to stop it; 0: no limit.
+    /// The longest that any statement may run on a server that would not notice the sidecar's death by itself; 0: no limit.
     public var statementTimeoutMilliseconds: UInt64 = 0
     /// Behind a pooler in transaction mode, which takes no start-up options.
     public var isPooled = false
@@ -22,8 +22,12 @@ public struct ConnectSettings: Sendable, Equatable {
             "DateStyle=ISO", "IntervalStyle=postgres", "extra_float_digits=1", "bytea_output=hex",
             #"default_transaction_isolation=read\ committed"#, "standard_conforming_strings=on",
         ]
-        if withConnectionCheck { options.append("\(Self.connectionCheckName)=\(Self.connectionCheckMilliseconds)") }
-        if statementTimeoutMilliseconds > 0 { options.append("statement_timeout=\(statementTimeoutMilliseconds)") }
+        if withConnectionCheck {
+            options.append("\(Self.connectionCheckName)=\(Self.connectionCheckMilliseconds)")
+        } else if statementTimeoutMilliseconds > 0 {
+            // Only there: it would take the place of a shorter one that the role or the database has.
+            options.append("statement_timeout=\(statementTimeoutMilliseconds)")
+        }
         return options.map { "-c \($0)" }.joined(separator: " ")
     }
 

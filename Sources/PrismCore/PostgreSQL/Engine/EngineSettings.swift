@@ -22,6 +22,8 @@ public struct EngineSettings: Sendable {
     public var sweepIntervalNanoseconds: UInt64 = 1_000_000_000
     /// Rows that one round removes at most, of each table.
     public var sweepRows = 500
+    /// How long one round may take.
+    public var sweepTimeoutNanoseconds: UInt64 = 10_000_000_000
     /// How long a connection may take to come to rest after a cancel; then it is closed, and the server left to itself.
     public var cancelTimeoutNanoseconds: UInt64 = 10_000_000_000
     /// Behind a pooler in transaction mode: each batch may run on another session, so nothing is prepared by name and nothing

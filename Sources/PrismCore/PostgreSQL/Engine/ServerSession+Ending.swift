@@ -35,6 +35,10 @@ extension ServerSession {
 
     /// - Returns: when to call again at the latest.
     func advance() -> UInt64 {
+        if sweep != .none, fence.isClear {
+            guard context.now >= sweepEndsAt else { return sweepEndsAt }
+            stopRunning()
+        }
         guard !fence.isClear else { return .max }
         // The server, or the network in between, does not answer any more: a new connection is better than none.
         guard context.now < givesUpAt else {

@@ -79,6 +79,8 @@ final class ServerSession<Port: PostgreSQLPort> {
     /// Transactions that have ended; the engine takes them out of its table.
     private var endedTransaction = TransactionReference.none
     var sweep = Sweep.none
+    /// When a sweep that is under way is stopped.
+    var sweepEndsAt = UInt64.max
     private(set) var isReading = true
     private(set) var retirement: String?
 

@@ -44,6 +44,9 @@ extension ServerSession {
     /// Removes what has expired, a few rows at a time. What others are removing is skipped.
     func startSweep() {
         sweep = .running
+        // What a crash brings back is swept again: no commit of this need wait for a disk or a standby.
+        sendStatement("BEGIN ISOLATION LEVEL READ COMMITTED", .control)
+        sendStatement("SET LOCAL synchronous_commit TO off", .control)
         parameters.removeAll()
         parameters.append(Int64(settings.sweepRows))
         sendOwn(.sweepEntries, .sweep)
@@ -51,7 +54,9 @@ extension ServerSession {
         parameters.append(Int64(clamping: settings.idempotencyRetentionMilliseconds))
         parameters.append(Int64(settings.sweepRows))
         sendOwn(.sweepKeys, .sweep)
+        sendStatement("COMMIT", .control)
         sendSync(.jobSync)
+        sweepEndsAt = saturatingSum(context.now, settings.sweepTimeoutNanoseconds)
     }
 
     func swept(_ tag: String) {
