@@ -8,6 +8,7 @@ import sys
 import unittest
 
 import paths
+import postgres
 from harness import StartTestCase
 
 EXAMPLE = os.path.join(paths.ROOT, "examples", "orders")
@@ -53,6 +54,22 @@ class OrdersTests(StartTestCase):
         self.assertEqual(server.read_file("select count(*) from orders"), [(report["orders"],)])
         self.assertEqual(server.read_file("select count(*) from products where stock < 0 or stock + coalesce("
                                           "(select sum(quantity) from orders where product = products.id), 0) <> initial"), [(0,)])
+
+    @postgres.needed
+    def test_the_same_on_postgresql_by_one_setting(self):
+        cluster = postgres.shared()
+        database = cluster.new_database()
+        server = self.start("--postgres", cluster.conninfo(database), sqlite=False)
+        service, port = self.start_service(server, "--products", "5", "--stock", "100")
+        report = self.drive(port, "--processes", "8", "--orders", "60")
+        self.assertGreater(report["orders"], 50)
+        self.assertGreater(report["out_of_stock"], 0, "the stock was not exhausted, so its limit was not tried")
+        service.send_signal(signal.SIGTERM)
+        self.assertEqual(service.wait(30), 0)
+        self.assertEqual(server.stop(), 0, server.log)
+        self.assertEqual(cluster.value("select count(*) from orders", database), str(report["orders"]))
+        self.assertEqual(cluster.value("select count(*) from products where stock < 0 or stock + coalesce((select sum(quantity) "
+                                       "from orders where product = products.id), 0) <> initial", database), "0")
 
     def test_a_restart_of_the_sidecar_under_load_loses_and_doubles_no_order(self):
         server = self.start()

@@ -59,7 +59,7 @@ import Testing
         for (name, value) in expected {
             #expect(try driver.statements(connection, "show \(name)").first == "row \(value)", "\(name)")
         }
-        try driver.statements(connection, "set DateStyle = SQL", "set statement_timeout = 0", "reset all")
+        try driver.statements(connection, "set DateStyle = SQL", "set statement_timeout = 1234", "reset all")
         #expect(try driver.statements(connection, "show DateStyle").first == "row ISO, DMY")
         #expect(try driver.statements(connection, "show statement_timeout").first == "row 0")
     }
