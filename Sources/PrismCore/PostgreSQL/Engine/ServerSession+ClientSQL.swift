@@ -86,7 +86,7 @@ extension ServerSession {
         job.kind = known.kind
         beginIfNeeded(job)
         let name = prepared(client.sql, known)
-        clientExecutions += 1
+        if job.usesTransaction, job.item.isReadOnly { readOnlyExecutions += 1 } else { clientExecutions += 1 }
         if !job.usesTransaction, !isInTransaction { job.hasSentWrite = true }
         expected.append(.unit(unit))
         port.sendExecute(connection, name: name, parameters: parameters, results: known.format)

@@ -79,7 +79,7 @@ extension ServerSession {
             return start(next)
         }
         if isInTransaction { transactionEnded() }
-        if status != .idle || isDirty { return sendReset() }
+        if status != .idle || isDirty || mayHoldLocks { return sendReset() }
         giveBack(isReusable: true)
     }
 
@@ -92,15 +92,20 @@ extension ServerSession {
     }
 
     /// Whatever a client's statement may have changed in the session is put back (CONTRACT 3).
-    func sendReset() {
-        if status != .idle { sendStatement("ROLLBACK", .reset(nil)) }
+    /// - Parameter rollsBack: a transaction is open by then; nil: as the last Sync said.
+    func sendReset(rollsBack: Bool? = nil) {
+        if rollsBack ?? (status != .idle) { sendStatement("ROLLBACK", .reset(nil)) }
+        parameters.removeAll()
         if isDirty {
-            parameters.removeAll()
-            for (index, statement) in SessionReset.statements.enumerated() {
-                execute(own: SessionReset.firstNumber + index, { statement }, types: [], .reset(index))
-            }
+            for index in SessionReset.statements.indices { sendReset(statement: index) }
+        } else if mayHoldLocks {
+            sendReset(statement: SessionReset.unlocking)
         }
-        sendSync(.resetSync(clientExecutions))
+        sendSync(.resetSync(clientExecutions, readOnly: readOnlyExecutions))
+    }
+
+    private func sendReset(statement index: Int) {
+        execute(own: SessionReset.firstNumber + index, { SessionReset.statements[index] }, types: [], .reset(index))
     }
 
     /// The session holds the connection no more: it is closed, and who waits for it gets to know.
@@ -144,6 +149,9 @@ enum SessionReset {
         "RESET SESSION AUTHORIZATION", "RESET ALL", "UNLISTEN *", "CLOSE ALL",
         "SELECT pg_catalog.pg_advisory_unlock_all()", "DISCARD TEMP", "DISCARD SEQUENCES",
     ]
+
+    /// Which of them a rollback does not do as well.
+    static let unlocking = 4
 
     /// Whether it was this statement that has run, by the first word of its command tag.
     static func isTag(_ tag: String, of index: Int?) -> Bool {

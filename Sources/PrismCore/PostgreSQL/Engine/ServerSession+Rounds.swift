@@ -108,7 +108,12 @@ extension ServerSession {
             sendStatement("COMMIT", .commit)
         }
         sendSync(.jobSync)
-        if job.unitsSent == job.unitCount, !job.usesTransaction, !isInTransaction, isDirty { sendReset() }
+        guard job.unitsSent == job.unitCount, !isInTransaction else { return }
+        if job.usesTransaction {
+            if job.item.isReadOnly { sendReset(rollsBack: true) }
+        } else if isDirty {
+            sendReset(rollsBack: false)
+        }
     }
 
     /// False: something must be learned first; that has been sent.

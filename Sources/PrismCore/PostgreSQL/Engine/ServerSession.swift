@@ -34,7 +34,7 @@ final class ServerSession<Port: PostgreSQLPort> {
         /// Ends a round of the job.
         case jobSync
         /// With the number of client executions that it resets.
-        case resetSync(UInt64)
+        case resetSync(UInt64, readOnly: UInt64)
         case fenceSync
     }
 
@@ -54,8 +54,13 @@ final class ServerSession<Port: PostgreSQLPort> {
     /// Executions of client SQL that were sent, and how many of them a reset has followed.
     var clientExecutions: UInt64 = 0
     private var executionsReset: UInt64 = 0
+    /// Likewise of those in a read-only transaction of ours: its rollback undoes all that it may have changed but locks.
+    var readOnlyExecutions: UInt64 = 0
+    private var readOnlyReset: UInt64 = 0
     /// Client SQL has run since the last reset.
     var isDirty: Bool { executionsReset != clientExecutions && !settings.isPooled }
+    /// A client's statement may hold advisory locks of the session.
+    var mayHoldLocks: Bool { readOnlyReset != readOnlyExecutions && !settings.isPooled }
     /// The connection cannot be trusted any more: closed when the job is answered.
     var isRetired = false
     /// What failed in the present round, and doing what.
@@ -98,7 +103,7 @@ final class ServerSession<Port: PostgreSQLPort> {
     /// Nothing is under way on it.
     var isClear: Bool { expected.isEmpty && fence.isClear }
     /// It can go back to the pool.
-    var isFree: Bool { job == nil && !isInTransaction && isClear && !isDirty && status == .idle }
+    var isFree: Bool { job == nil && !isInTransaction && isClear && !isDirty && !mayHoldLocks && status == .idle }
 
     // MARK: sending
 
@@ -207,9 +212,14 @@ final class ServerSession<Port: PostgreSQLPort> {
         case .fenceSync:
             roundFailure = nil
             fence.fenceSynchronized()
-        case .resetSync(let executions):
+        case .resetSync(let executions, let readOnly):
             // Whatever fails in it, the rest was skipped. Hit by a cancel that came late it is sent again.
-            if failure == nil { executionsReset = executions } else if fence.isClear { isRetired = true }
+            if failure == nil {
+                executionsReset = executions
+                readOnlyReset = readOnly
+            } else if fence.isClear {
+                isRetired = true
+            }
             roundFailure = nil
         case .jobSync:
             roundFailure = nil
