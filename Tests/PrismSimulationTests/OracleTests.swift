@@ -20,11 +20,11 @@ import Testing
         switch sabotage {
         case .dropAnswer: "read and never answered"
         case .answerTwice: "is not in flight"
-        case .denyExecuted, .claimStopped: "NOT_EXECUTED, and it is durable"
-        case .answerBeforeCommit: "OK, and it is not durable"
+        case .denyExecuted, .claimStopped, .denyLostCommit: "NOT_EXECUTED, and it is durable"
+        case .answerBeforeCommit, .answerBeforeSync: "OK, and it is not durable"
         case .unknownWithoutCause: "UNKNOWN, although it was known"
         case .crossAnswers: "got the result of serial"
-        case .executeTwice: "was executed twice"
+        case .executeTwice, .repeatWrite: "was executed twice"
         case .earlyDeadline: "before the deadline"
         case .lateDeadline: "after its deadline"
         case .leakConnection: "left after the end: "
@@ -33,6 +33,9 @@ import Testing
         case .stuckDrain: "outlasted its budget"
         case .harmNeighbour: "did nothing wrong, and its connection was closed"
         case .ignoreCredit: "ahead of its client"
+        case .repeatCancel: "was cancelled in another's place"
+        case .mixTransactions: "its transaction was never committed"
+        case .tearRequest: "a part of it is durable"
         }
     }
 }

@@ -27,9 +27,7 @@ struct RequestFactory {
             record.bodyBytes = client.random.pick([1, 100, 900])
         }
         if kind == .query, !record.isReadOnly { record.bodyBytes = client.random.pick([0, 0, 300, 6_000]) }
-        if kind == .query {
-            record.statement = client.random.pick(record.isReadOnly ? ModelStatement.reading : ModelStatement.changing)
-        }
+        chooseUnits(&record, client)
         if kind == .get { record.bodyBytes = client.random.pick([0, 10, 300, 6_000]) }
         if kind.isKeyValueRead { record.isReadOnly = true }
         chooseDeadline(&record, client, now)
@@ -37,12 +35,23 @@ struct RequestFactory {
         return record
     }
 
+    private static func chooseUnits(_ record: inout RequestRecord, _ client: SimulatedClient) {
+        if record.kind == .write || record.kind == .batch { record.units = 1 + client.random.below(4) }
+        guard record.kind == .query || record.kind == .batch else { return }
+        let isOneForAll = record.kind == .query || client.random.chance(300)
+        for _ in 0..<(isOneForAll ? 1 : record.units) {
+            record.statements.append(
+                client.random.pick(record.isReadOnly ? ModelStatement.reading : ModelStatement.changing))
+        }
+        if record.kind == .batch { record.bodyBytes = client.random.pick([0, 0, 100, 6_000]) }
+    }
+
     private static func chooseKind(_ client: SimulatedClient) -> OperationKind {
         if client.created == 0, client.profile.saysHello { return .hello }
         if client.random.chance(40) { return .ping }
         if client.random.chance(client.profile.cancelChance) { return .cancel }
         guard client.random.chance(client.profile.transactionChance) else {
-            return client.random.pick([.get, .put, .increment, .delete, .query, .query])
+            return client.random.pick([.get, .put, .increment, .delete, .query, .query, .write, .batch])
         }
         guard let view = client.view else {
             if client.isBeginning { return client.random.pick([.get, .put]) }
@@ -57,7 +66,7 @@ struct RequestFactory {
         }
         if client.random.chance(200) { return .savepoint }
         if view.savepoints > 0, client.random.chance(200) { return .rollbackTo }
-        return client.random.pick([.put, .put, .increment, .query, .get])
+        return client.random.pick([.put, .put, .increment, .query, .get, .write, .batch])
     }
 
     private static func joinTransaction(
@@ -101,7 +110,9 @@ struct RequestFactory {
     /// Makes some requests wrong, each in a way whose answer is promised.
     private static func expectRefusal(_ record: inout RequestRecord, _ client: SimulatedClient) {
         if client.profile.uid == 1_001, record.transaction == 0, !record.isReadOnly {
-            let mayWrite = record.kind.isKeyValueWrite || record.kind == .query || record.kind == .begin
+            let mayWrite =
+                record.kind.isKeyValueWrite || record.kind == .query || record.kind == .batch
+                || record.kind == .begin
             if mayWrite { record.expectation = .refused([.permissionDenied]) }
         }
         guard record.expectation == .valid, record.transaction == 0, client.random.chance(client.profile.invalidChance)
@@ -134,8 +145,8 @@ struct RequestFactory {
             writer.field(37) { $0.field(1, "9 lives") }
             return writer.frame
         }
-        let serial = isKnown ? record.serial : 0
-        let key = SerialMark.key(serial)
+        let marks = (0..<record.units).map { SerialMark(serial: isKnown ? record.serial : 0, unit: $0) }
+        let key = marks[0].key
         writer.field(UInt64(record.kind.rawValue)) { inner in
             switch record.kind {
             case .get, .delete: inner.field(2, key)
@@ -145,10 +156,24 @@ struct RequestFactory {
             case .increment:
                 inner.field(2, key)
                 inner.field(3, 2)
-            case .query:
-                inner.field(1, record.statement)
-                // An integer, zigzag.
-                inner.field(2) { $0.field(3, UInt64(SerialMark.encode(serial)) << 1) }
+            case .query: query(&inner, record.statements[0], marks[0])
+            case .batch where record.statements.count == 1 && record.units > 1:
+                inner.field(1) { $0.field(1, record.statements[0]) }
+                for mark in marks { inner.field(2) { parameter(&$0, 1, mark) } }
+            case .batch:
+                for (statement, mark) in zip(record.statements, marks) {
+                    inner.field(1) { query(&$0, statement, mark) }
+                }
+            case .write:
+                for mark in marks {
+                    inner.field(1) { item in
+                        // Put, Delete, Increment.
+                        item.field(UInt64(1 + (record.serial + mark.unit) % 3)) {
+                            $0.field(2, mark.key)
+                            if (record.serial + mark.unit) % 3 == 2 { $0.field(3, 2) }
+                        }
+                    }
+                }
             case .savepoint, .rollbackTo: inner.field(1, record.savepoint)
             case .hello: inner.field(1, "client \(record.client)")
             case .ping: inner.field(1, String(record.serial))
@@ -157,5 +182,15 @@ struct RequestFactory {
             }
         }
         return writer.frame
+    }
+
+    private static func query(_ writer: inout ProtobufWriter, _ sql: String, _ mark: SerialMark) {
+        writer.field(1, sql)
+        parameter(&writer, 2, mark)
+    }
+
+    /// An integer, zigzag.
+    private static func parameter(_ writer: inout ProtobufWriter, _ number: UInt64, _ mark: SerialMark) {
+        writer.field(number) { $0.field(3, UInt64(mark.number) << 1) }
     }
 }

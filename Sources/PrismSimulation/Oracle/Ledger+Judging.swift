@@ -46,6 +46,10 @@ extension Ledger {
             if !request.isCommitted { violation(now, "\(describe(serial)): EXECUTED, and it is not durable") }
         case .unknown:
             coverage.saw(.outcomeUnknown)
+            if request.hasFailed, !request.mayCommitInParts, answer.code != .deadlineExceeded, context.phase != .stopped
+            {
+                violation(now, "\(describe(serial)): UNKNOWN, although the server had said that it failed")
+            }
             // Only a deadline and the end do not wait for a completion that is on its way.
             let isOnItsWay =
                 request.wasAnsweredByBackend && (answer.code == .deadlineExceeded || context.phase == .stopped)
@@ -105,6 +109,9 @@ extension Ledger {
                 now,
                 "\(describe(request.serial)) came in \(request.phaseAtArrival.name) and was answered \(answer.code.name)"
             )
+        }
+        if answer.sqlState == "57014", !request.wasCancelled {
+            violation(now, "\(describe(request.serial)) was cancelled in another's place")
         }
         let mustSayWhen = answer.code == .resourceExhausted && answer.stage == .admission
         if mustSayWhen, answer.retryAfterMicroseconds == 0 || !answer.isRetryable {

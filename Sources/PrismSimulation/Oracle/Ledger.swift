@@ -56,6 +56,10 @@ final class Ledger {
         return "client \(request.client) request \(request.id) (\(request.kind.name), serial \(serial))"
     }
 
+    func request(_ serial: Int) -> RequestRecord? {
+        requests.indices.contains(serial - 1) ? requests[serial - 1] : nil
+    }
+
     /// The serial that a request carries; 0: a mutated frame's, of which nothing is known.
     func knownSerial(of work: WorkItem) -> Int {
         let arena = Arena(limitBytes: 1 << 20, firstBlockBytes: 8 << 10)
@@ -69,16 +73,27 @@ final class Ledger {
     // MARK: the backend's truth
 
     /// A change is durable.
-    func committed(_ serial: Int, _ now: UInt64) {
-        guard serial > 0 else { return }
-        requests[serial - 1].commits += 1
-        mix(UInt64(serial) << 8 | 2)
-        if requests[serial - 1].commits > 1 { violation(now, "\(describe(serial)) was executed twice") }
+    func committed(_ serial: Int, _ now: UInt64) { committed(SerialMark(serial: serial), now) }
+
+    /// One execution of a request is durable.
+    func committed(_ mark: SerialMark, _ now: UInt64) {
+        guard let request = request(mark.serial) else { return }
+        if request.committedUnits.contains(mark.unit) { violation(now, "\(describe(mark.serial)) was executed twice") }
+        requests[mark.serial - 1].committedUnits.append(mark.unit)
+        mix(UInt64(mark.serial) << 8 | 2)
     }
 
     func sealed(_ serial: Int) {
-        if serial > 0 { requests[serial - 1].wasSealed = true }
+        guard request(serial) != nil else { return }
+        requests[serial - 1].wasSealed = true
+        requests[serial - 1].hasFailed = false
     }
+
+    /// The backend's server has said that it failed, and has been heard.
+    func heardFailure(_ serial: Int) { if request(serial) != nil { requests[serial - 1].hasFailed = true } }
+
+    /// It was asked to stop it.
+    func askedToCancel(_ serial: Int) { if request(serial) != nil { requests[serial - 1].wasCancelled = true } }
 
     // MARK: the wire
 

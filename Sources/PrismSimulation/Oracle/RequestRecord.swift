@@ -24,8 +24,10 @@ struct RequestRecord {
     var cancels: UInt64 = 0
     var timeoutMicroseconds: UInt64 = 0
     var deadlineNanoseconds: UInt64 = 0
-    /// Of an SQL query.
-    var statement = ""
+    /// Executions of which it consists: items of a Write, statements of a Batch.
+    var units = 1
+    /// Of SQL: one an execution, or one for all of them, with a set of parameters each.
+    var statements: [String] = []
     /// Parts of a stream, or rows.
     var streamParts = 0
     var bodyBytes = 0
@@ -48,8 +50,17 @@ struct RequestRecord {
     var wasSealed = false
     /// Its final completion has left the backend.
     var wasAnsweredByBackend = false
-    var commits = 0
-    var isCommitted: Bool { commits > 0 }
+    /// The server has said since that it failed.
+    var hasFailed = false
+    /// The backend was asked to stop it.
+    var wasCancelled = false
+    var committedUnits: [Int] = []
+    var isCommitted: Bool { !committedUnits.isEmpty }
+
+    /// An execution of it commits by itself, and may have before it failed.
+    var mayCommitInParts: Bool {
+        transaction == 0 && kind == .query && (statements.first.map { ModelStatement.commitsByItself($0) } ?? false)
+    }
 
     var mayWrite: Bool {
         !isReadOnly && (kind.isKeyValueWrite || kind == .query || kind == .batch || kind == .commit)

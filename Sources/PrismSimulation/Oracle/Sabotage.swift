@@ -32,4 +32,16 @@ public enum Sabotage: String, Sendable, CaseIterable {
     case harmNeighbour
     /// A stream sends without waiting for credit.
     case ignoreCredit
+    /// A cancel reaches its process once more when its call has long returned, where no fence can hold it.
+    case repeatCancel
+    /// A write on PostgreSQL is answered OK before its Sync.
+    case answerBeforeSync
+    /// NOT_EXECUTED is said of a write whose connection was lost in its commit.
+    case denyLostCommit
+    /// A write on PostgreSQL whose outcome is not known is sent again.
+    case repeatWrite
+    /// What a ROLLBACK should have undone is committed with what follows on the session.
+    case mixTransactions
+    /// An execution of a Batch or Write is committed without the others.
+    case tearRequest
 }

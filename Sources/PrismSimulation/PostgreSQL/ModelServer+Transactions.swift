@@ -2,12 +2,25 @@ import PrismCore
 
 /// Transactions of the model server, and what becomes durable.
 extension ModelServer {
-    func durable(_ serial: Int) { ledger.committed(serial, now) }
+    /// All of a request at once, or nothing.
+    func durable(_ marks: [SerialMark]) {
+        var units: [Int: Int] = [:]
+        for mark in marks {
+            ledger.committed(mark, now)
+            units[mark.serial, default: 0] += 1
+        }
+        for (serial, count) in units.sorted(by: { $0.key < $1.key }) {
+            guard let request = ledger.request(serial), request.units != count, !request.mayCommitInParts else {
+                continue
+            }
+            ledger.violation(now, "\(ledger.describe(serial)): a part of it is durable")
+        }
+    }
 
     func makeDurable(_ session: ModelSession) {
         guard !session.staged.isEmpty else { return }
-        trace(session, "makes durable \(session.staged)")
-        for serial in session.staged { durable(serial) }
+        trace(session, "makes durable \(session.staged.map(\.serial))")
+        durable(session.staged)
         session.staged = []
     }
 
@@ -15,6 +28,7 @@ extension ModelServer {
     func synchronize(_ session: ModelSession) {
         session.isSkipping = false
         if session.block == .none {
+            if sabotage == .tearRequest, session.staged.count > 1 { session.staged.removeFirst() }
             if !session.staged.isEmpty, let refusal = refusalOfCommit(session) {
                 say(session, .failed(refusal))
                 say(session, .end)
@@ -43,7 +57,12 @@ extension ModelServer {
         switch sql {
         case "COMMIT": return commit(session)
         case "ROLLBACK":
-            session.rollBack()
+            if sabotage == .mixTransactions {
+                session.block = .none
+                session.savepoints = []
+            } else {
+                session.rollBack()
+            }
             return done(session, "ROLLBACK")
         case _ where sql.hasPrefix("ROLLBACK TO SAVEPOINT "): return rollBack(to: String(sql.dropFirst(22)), session)
         default: break
@@ -89,6 +108,7 @@ extension ModelServer {
             session.rollBack()
             return fail(session, refusal.sqlState, refusal.message)
         }
+        if sabotage == .tearRequest, session.staged.count > 1 { session.staged.removeFirst() }
         makeDurable(session)
         session.rollBack()
         done(session, "COMMIT")
@@ -109,7 +129,7 @@ extension ModelServer {
     /// Rows of one of Prism's own statements, in binary. A version is the serial of the request that made it.
     func answer(_ own: PostgreSQLStatement, _ serial: Int, _ session: ModelSession) {
         let version = Self.bytes(Int64(serial))
-        let request = serial > 0 ? ledger.requests[serial - 1] : nil
+        let request = ledger.request(serial)
         var row: [[UInt8]?]?
         var tag = "SELECT 1"
         switch own {

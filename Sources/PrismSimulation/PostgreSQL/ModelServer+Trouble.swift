@@ -11,6 +11,9 @@ extension ModelServer {
         var returns = arrives + random.between(1_000, 500_000)
         if random.chance(behaviour.cancelSlowChance) { returns += random.spread(100_000_000, 20_000_000_000) }
         scheduled.append((returns, .cancelReturned(connection)))
+        if sabotage == .repeatCancel {
+            scheduled.append((returns + random.spread(1_000_000, 100_000_000), .signal(connection)))
+        }
         guard !random.chance(behaviour.cancelLostChance) else { return ledger.coverage.saw(.cancelLost) }
         guard random.chance(behaviour.cancelLateChance) else { return scheduled.append((arrives, .signal(connection))) }
         guard let session = session(connection) else { return }

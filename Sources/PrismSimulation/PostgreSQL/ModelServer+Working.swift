@@ -129,33 +129,33 @@ extension ModelServer {
     ) {
         if session.block == .failed { return failAborted(session) }
         guard let statement = session.prepared[name] else { return fail(session, "26000", "no such statement") }
-        let serial = Self.serial(statement, values)
+        let mark = Self.mark(statement, values)
         if statement.isWork {
-            trace(session, "executes \(statement.sql.prefix(30)) of serial \(serial)")
+            trace(session, "executes \(statement.sql.prefix(30)) of serial \(mark.serial)")
             if random.chance(behaviour.staleChance) { return failAsStale(name, session) }
             if random.chance(behaviour.failChance) {
                 // What commits by itself may have done so before.
-                if statement.commitsByItself, session.block == .none, random.chance(500) { durable(serial) }
+                if statement.commitsByItself, session.block == .none, random.chance(500) { durable([mark]) }
                 return failSomehow(session)
             }
-            if !statement.isRead { change(serial, statement, session) }
+            if !statement.isRead { change(mark, statement, session) }
         }
-        if let own = statement.own { return answer(own, serial, session) }
+        if let own = statement.own { return answer(own, mark.serial, session) }
         guard statement.returnsRows else {
             say(session, .complete(nil, Self.tag(statement, rows: 1)))
             return say(session, .end)
         }
-        let request = serial > 0 ? ledger.requests[serial - 1] : nil
+        let request = ledger.request(mark.serial)
         session.rowsLeft = statement.isRead ? request?.streamParts ?? 0 : 1
         session.rowNumber = 0
         session.rowsFormat = format
-        session.rowsSerial = serial
+        session.rowsMark = mark
         session.rowsFiller = request?.bodyBytes ?? 0
         if session.rowsLeft == 0 { sendRows(session) }
     }
 
-    private func change(_ serial: Int, _ statement: ModelStatement, _ session: ModelSession) {
-        if statement.commitsByItself, session.block == .none { durable(serial) } else { session.staged.append(serial) }
+    private func change(_ mark: SerialMark, _ statement: ModelStatement, _ session: ModelSession) {
+        if statement.commitsByItself, session.block == .none { durable([mark]) } else { session.staged.append(mark) }
     }
 
     private static func tag(_ statement: ModelStatement, rows: Int) -> String {
@@ -175,7 +175,7 @@ extension ModelServer {
         for _ in 0..<min(left, 1 + random.below(3)) {
             left -= 1
             session.rowNumber += 1
-            let numbers = [SerialMark.encode(session.rowsSerial), Int64(session.rowNumber)].map { number in
+            let numbers = [session.rowsMark.number, Int64(session.rowNumber)].map { number in
                 session.rowsFormat == .binary ? Self.bytes(number) : Array(String(number).utf8)
             }
             say(session, .row(numbers + [[UInt8](repeating: 0x62, count: session.rowsFiller)], columns))

@@ -34,6 +34,8 @@ final class ModelServer: PostgreSQLPort {
     weak var engine: PostgreSQLEngine<ModelServer>?
     /// The serial of the request that the engine is carrying out on a connection; 0: none. For commits, which name nobody.
     var serialInHand: (ServerConnectionReference) -> Int = { _ in 0 }
+    /// The engine is about to hear that a statement of a connection is complete.
+    var heardCompletion: (ServerConnectionReference) -> Void = { _ in }
     /// What is to happen later.
     var scheduled: [(time: UInt64, step: Step)] = []
 
@@ -112,7 +114,7 @@ final class ModelServer: PostgreSQLPort {
         let values = Self.values(of: parameters)
         send(connection, .execute(name, values, results)) { session in
             guard let statement = session.sentPrepared[name], !statement.isRead else { return }
-            let serial = Self.serial(statement, values)
+            let serial = Self.mark(statement, values).serial
             if session.sentBegin { session.sentSerials.append(serial) } else { self.ledger.sealed(serial) }
         }
     }
@@ -182,6 +184,7 @@ final class ModelServer: PostgreSQLPort {
         }
     }
 
+    /// The one place where the engine is told what a server says.
     private func hand(_ reply: ModelSession.Reply, of session: ModelSession, to engine: PostgreSQLEngine<ModelServer>) {
         let connection = session.reference
         func tell(_ result: ServerResult) { engine.received(connection, result, now: now) }
@@ -189,11 +192,18 @@ final class ModelServer: PostgreSQLPort {
         case .described(let parameters, let columns): tell(.described(parameters: parameters, columns: columns))
         case .row(let values, let columns):
             Self.withBorrowed(values) { tell(.row(ServerRow(columns: columns, values: $0))) }
-        case .complete(let columns, let tag): tell(.complete(columns: columns, tag: tag))
-        case .failed(let error): tell(.failed(error))
+        case .complete(let columns, let tag):
+            heardCompletion(connection)
+            tell(.complete(columns: columns, tag: tag))
+        case .failed(let error):
+            if error.severity == .error { ledger.heardFailure(serialInHand(connection)) }
+            tell(.failed(error))
         case .skipped: tell(.skipped)
         case .end: tell(.end)
-        case .synchronized(let status): tell(.synchronized(status))
+        case .synchronized(let status):
+            // A BEGIN that failed has begun nothing.
+            if session.commands.isEmpty { session.sentBegin = status != .idle }
+            tell(.synchronized(status))
         case .standbyNotice: engine.noticed(connection, sourceFunction: "SyncRepWaitForLSN")
         case .lost(let message):
             remove(session)
@@ -251,7 +261,7 @@ final class ModelServer: PostgreSQLPort {
         arrivals.append(.connectFailed(connection, message))
     }
 
-    // MARK: serials
+    // MARK: marks
 
     static func bytes(_ number: Int64) -> [UInt8] { withUnsafeBytes(of: number.bigEndian) { Array($0) } }
 
@@ -269,13 +279,13 @@ final class ModelServer: PostgreSQLPort {
         return values
     }
 
-    /// Whose execution it is, as the statement itself says; 0: nobody's.
-    static func serial(_ statement: ModelStatement, _ values: [[UInt8]?]) -> Int {
+    /// Whose execution it is, as the statement itself says.
+    static func mark(_ statement: ModelStatement, _ values: [[UInt8]?]) -> SerialMark {
         if statement.own != nil {
-            guard values.count > 1, let key = values[1] else { return 0 }
-            return SerialMark.decode(key: String(decoding: key, as: UTF8.self))
+            guard values.count > 1, let key = values[1] else { return .none }
+            return SerialMark(key: String(decoding: key, as: UTF8.self))
         }
-        guard let bytes = values.first ?? nil, bytes.count == 8 else { return 0 }
-        return SerialMark.decode(bytes.reduce(into: Int64(0)) { $0 = $0 << 8 | Int64($1) })
+        guard let bytes = values.first ?? nil, bytes.count == 8 else { return .none }
+        return SerialMark(number: bytes.reduce(into: Int64(0)) { $0 = $0 << 8 | Int64($1) })
     }
 }

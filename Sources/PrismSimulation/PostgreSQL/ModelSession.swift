@@ -50,8 +50,8 @@ final class ModelSession {
 
     var prepared: [PreparedName: ModelStatement] = [:]
     var block = Block.none
-    /// Serials whose changes the open transaction, explicit or implicit, holds.
-    var staged: [Int] = []
+    /// Whose changes the open transaction, explicit or implicit, holds.
+    var staged: [SerialMark] = []
     var savepoints: [(name: String, count: Int)] = []
     /// Behind a failure, up to the Sync.
     var isSkipping = false
@@ -62,7 +62,7 @@ final class ModelSession {
     var rowsLeft: Int?
     var rowNumber = 0
     var rowsFormat = ValueFormat.binary
-    var rowsSerial = 0
+    var rowsMark = SerialMark.none
     var rowsFiller = 0
     /// The cancel that reached it while it was doing its first command.
     var isCancelled = false
@@ -139,7 +139,8 @@ struct ModelStatement {
     /// It takes time, and can fail.
     var isWork: Bool { isClients || own != nil && own != .sweepEntries && own != .sweepKeys }
     /// Makes its change durable by itself.
-    var commitsByItself: Bool { sql.hasPrefix("call ") }
+    var commitsByItself: Bool { Self.commitsByItself(sql) }
+    static func commitsByItself(_ sql: String) -> Bool { sql.hasPrefix("call ") }
     var returnsRows: Bool { sql.contains("rows(") || sql.contains("returning") || sql.contains("write(") }
 
     private static let writing: Set<PostgreSQLStatement> = [

@@ -55,6 +55,7 @@ final class PostgreSQLBackend {
             guard let self, let reference = engine.request(on: connection) else { return 0 }
             return tickets[reference]?.serial ?? 0
         }
+        server.heardCompletion = { [weak self] in self?.answerTooEarly($0) }
     }
 
     // MARK: what a multiplexer asks for
@@ -93,9 +94,11 @@ final class PostgreSQLBackend {
 
     private func completed(_ completion: Completion, _ body: [UInt8]) {
         guard let ticket = tickets[completion.reference] else {
+            if sabotage == .answerBeforeSync { return }
             return ledger.violation(now, "the engine answers a request that is not its own any more")
         }
         if completion.kind == .final {
+            guard !isSabotaged(completion, body, ticket) else { return }
             tickets[completion.reference] = nil
             if ticket.serial > 0 { ledger.requests[ticket.serial - 1].wasAnsweredByBackend = true }
         }
@@ -106,6 +109,34 @@ final class PostgreSQLBackend {
     private func cover(_ completion: Completion) {
         if completion.code == .unavailable, completion.stage == .connect { ledger.coverage.saw(.poolDownRefused) }
         if completion.code == .resourceExhausted, completion.stage == .queue { ledger.coverage.saw(.poolExhausted) }
+    }
+
+    // MARK: deliberate faults
+
+    /// True: the answer has been replaced, or is not to be given.
+    private func isSabotaged(_ completion: Completion, _ body: [UInt8], _ ticket: Ticket) -> Bool {
+        guard sabotage == .denyLostCommit || sabotage == .repeatWrite else { return false }
+        let answer = body.withUnsafeBytes { Answer($0, in: arena) }
+        guard answer?.outcome == .unknown, completion.code == .unavailable else { return false }
+        if sabotage == .repeatWrite {
+            guard ticket.work.transaction == .none else { return false }
+            engine.submit(ticket.work)
+            return true
+        }
+        var denial = ByteQueue()
+        ResponseBody.append(Failure(.unavailable, at: .execute, "the connection was lost"), to: &denial)
+        tickets[completion.reference] = nil
+        mailbox.append((completion, Array(denial.bytes)))
+        return true
+    }
+
+    /// A statement of the request in hand is complete, and its Sync has not been heard of.
+    private func answerTooEarly(_ connection: ServerConnectionReference) {
+        guard sabotage == .answerBeforeSync, let reference = engine.request(on: connection),
+            let ticket = tickets[reference], ticket.work.kind == .put, ticket.work.transaction == .none
+        else { return }
+        tickets[reference] = nil
+        mailbox.append((Completion(reference: reference, kind: .final), []))
     }
 
     // MARK: the end

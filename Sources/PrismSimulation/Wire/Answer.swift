@@ -10,6 +10,7 @@ struct Answer {
     var isRetryable = false
     var retryAfterMicroseconds: UInt64 = 0
     var message = ""
+    var sqlState = ""
     /// The handle of a `Begin` that worked.
     var transaction: UInt64 = 0
     /// The serial that a model backend has put into its answer; 0: none.
@@ -39,6 +40,7 @@ struct Answer {
             isRetryable = failure.retryable != 0
             retryAfterMicroseconds = failure.retry_after_microseconds
             self.message = failure.message.string
+            sqlState = failure.sqlstate.string
         }
         switch response.payload_case {
         case PRISM__V1__RESPONSE__PAYLOAD_BEGIN: transaction = response.begin?.pointee.transaction ?? 0
@@ -62,7 +64,7 @@ struct Answer {
             guard let row = query.rows?[index]?.pointee, row.n_values == 3,
                 let mark = row.values?[0]?.pointee, let number = row.values?[1]?.pointee
             else { return nil }
-            return (SerialMark.decode(mark.integer), Int(number.integer))
+            return (SerialMark(number: mark.integer).serial, Int(number.integer))
         }
     }
 }

@@ -39,6 +39,22 @@ enum BackendPlan {
         }
     }
 
+    /// One or two connections, and statements that take their time.
+    mutating func crowd(_ random: inout SeededGenerator) {
+        switch self {
+        case .sqlite(var behaviour):
+            behaviour.readerConnections = random.pick([1, 2])
+            self = .sqlite(behaviour)
+        case .postgreSQL(var behaviour):
+            behaviour.settings.pool.connectionsMax = random.pick([1, 2])
+            behaviour.settings.pool.connectionsMin = 1
+            behaviour.settings.pool.waitersMax = 1_024
+            behaviour.stepHigh = behaviour.stepLow + random.spread(1_000_000, 20_000_000)
+            behaviour.cancelLateChance = random.pick([0, 500, 1_000])
+            self = .postgreSQL(behaviour)
+        }
+    }
+
     mutating func slowCommits(_ factor: UInt64) {
         switch self {
         case .sqlite(var behaviour):

@@ -13,6 +13,8 @@ struct Scenario {
         case slowCommits
         /// Clients come and go while the sidecar ends.
         case ending
+        /// Cancels everywhere, on few connections that are always busy.
+        case cancels
     }
 
     var settings = MultiplexerSettings()
@@ -43,7 +45,8 @@ struct Scenario {
         }
         for _ in 0..<(1 + random.below(8)) { scenario.clients.append(ClientProfile.draw(&random)) }
         scenario.drawEnding(&random)
-        scenario.lean(random.pick([.free, .free, .free, .transactions, .slowCommits, .ending]), &random)
+        scenario.lean(
+            random.pick([.free, .free, .free, .free, .transactions, .slowCommits, .ending, .cancels]), &random)
         scenario.stallNanosecondsMax = random.pick([0, 100_000, 1_000_000])
         return scenario
     }
@@ -105,6 +108,18 @@ struct Scenario {
                 clients[index].cancelChance = random.pick([0, 400])
                 clients[index].shortDeadlineChance = random.pick([0, 300])
                 if random.chance(400) { clients[index].ending = .vanish }
+                clients[index].neverReads = false
+            }
+        case .cancels:
+            for index in backends.indices { backends[index].crowd(&random) }
+            settings.inFlightPerConnectionMax = 1_024
+            for index in clients.indices {
+                clients[index].requests = 80
+                clients[index].inFlightMax = random.pick([8, 40])
+                clients[index].cancelChance = random.pick([100, 300])
+                clients[index].shortDeadlineChance = random.pick([0, 300])
+                clients[index].transactionChance = random.pick([0, 200])
+                clients[index].thinkHigh = clients[index].thinkLow + random.spread(1_000, 10_000_000)
                 clients[index].neverReads = false
             }
         case .ending:

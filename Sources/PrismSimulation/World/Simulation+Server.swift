@@ -265,6 +265,7 @@ extension Simulation {
 
     private func cancel(_ number: Int, _ reference: RequestReference) {
         let ticket = backends[number].ticket(reference)
+        ledger.askedToCancel(ticket?.serial ?? 0)
         let outcome = backends[number].cancel(reference)
         if outcome == .tooLate, let ticket, ticket.serial > 0, ticket.deadline > now {
             let isLost = ledger.connections[ledger.requests[ticket.serial - 1].client].isLost
