@@ -72,7 +72,10 @@ extension SettingsTable {
             "connections_min", \.postgresql.connectionsMin, 5, in: 0...10_000, "Connections kept open when idle."),
         .integer(
             "connections_max", \.postgresql.connectionsMax, 20, in: 1...10_000,
-            "Connections in all; at least one for each reactor, among which they are divided."
+            """
+            Connections in all; at least one for each reactor, among which they are divided. Where there are more than \
+            reactors, one of them is for cancelling.
+            """
         ).limit("Requests wait up to `acquire_timeout`."),
         .duration(
             "connect_timeout", \.postgresql.connectTimeoutNanoseconds, seconds(5), in: seconds(2)...seconds(600),

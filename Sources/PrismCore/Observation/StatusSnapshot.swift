@@ -29,7 +29,8 @@ public struct StatusSnapshot: Sendable {
         /// Why it is not; empty while it is.
         public var problem: String
         public var queueDepth: Int
-        /// Connections by state. SQLite: `reader`, `leased`, `writer`; PostgreSQL: `idle`, `leased`, `connecting`.
+        /// Connections by state. SQLite: `reader`, `leased`, `writer`; PostgreSQL: `idle`, `leased`, `connecting`,
+        /// `control`.
         public var connections: [String: Int]
         /// Counted with those of the sessions.
         public var invariantViolations: UInt64 = 0

@@ -14,6 +14,8 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
         public var connect = ConnectSettings()
         /// Makes Prism's own tables when they are missing.
         public var createSchema = true
+        /// Called when it can no longer be reached and when it can again; on the thread of any of the reactors.
+        public var healthChanged: @Sendable (BackendHealth.Change) -> Void = { _ in }
 
         public init() {}
     }
@@ -41,8 +43,15 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
     private let parts: [Part]
     private let connector: Connector
     private let canceller: Canceller
-    /// As of the last tick of each reactor.
-    private let snapshots: Locked<[EngineSnapshot]>
+    private let hasControl: Bool
+    private let healthChanged: @Sendable (BackendHealth.Change) -> Void
+    private let observed: Locked<Observed>
+
+    private struct Observed {
+        /// As of the last tick of each reactor.
+        var snapshots: [EngineSnapshot]
+        var health = BackendHealth()
+    }
 
     /// - Parameters:
     ///   - number: of the backend, in the tokens of its connections; below `BackendToken.backendsMax`.
@@ -55,10 +64,23 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
     ) throws(SystemCallError) {
         name = options.name
         isDefault = options.isDefault
+        healthChanged = options.healthChanged
+        var engine = options.engine
+        // One connection of the budget, unless the reactors need them all; behind a pooler it could not name what it cancels.
+        hasControl = !options.connect.isPooled && engine.pool.connectionsMax > reactors.count
+        if hasControl {
+            engine.pool.connectionsMax -= 1
+            engine.pool.connectionsMin = min(engine.pool.connectionsMin, engine.pool.connectionsMax)
+        }
         let connector = try Connector(
-            options.connect, schema: SchemaInstaller(.prism, mayCreate: options.createSchema))
+            options.connect, schema: SchemaInstaller(.prism, mayCreate: options.createSchema), hasControl: hasControl)
         let canceller: Canceller
-        do throws(SystemCallError) { canceller = try Canceller() } catch {
+        do throws(SystemCallError) {
+            canceller = try Canceller(
+                control: hasControl
+                    ? ControlSettings(options.connect, idleTimeoutNanoseconds: engine.pool.idleTimeoutNanoseconds)
+                    : nil)
+        } catch {
             connector.stop(deadlineNanoseconds: MonotonicClock.now())
             throw error
         }
@@ -66,10 +88,10 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
         self.canceller = canceller
         parts = reactors.enumerated().map { index, reactor in
             let port = LibpqPort(backend: number, reactor: reactor, connector: connector, canceller: canceller)
-            let settings = options.engine.share(of: index, among: reactors.count)
+            let settings = engine.share(of: index, among: reactors.count)
             return Part(reactor, port, PostgreSQLEngine(settings: settings, port: port, sink: sinks[index]))
         }
-        snapshots = Locked(parts.map(\.engine.snapshot))
+        observed = Locked(Observed(snapshots: parts.map(\.engine.snapshot)))
     }
 
     // MARK: BackendPort
@@ -97,7 +119,11 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
         let next = part.engine.advance(to: now)
         let mustReturn = part.port.flush()
         let snapshot = part.engine.snapshot
-        snapshots.withLock { $0[Int(reactor)] = snapshot }
+        let change = observed.withLock { observed in
+            observed.snapshots[Int(reactor)] = snapshot
+            return observed.health.update(observed.snapshots)
+        }
+        if let change { healthChanged(change) }
         return mustReturn ? now : next
     }
 
@@ -123,13 +149,16 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
 
     /// Any thread.
     public func snapshot() -> StatusSnapshot.Backend {
-        let snapshots = snapshots.withLock { $0 }
+        let snapshots = observed.withLock { $0.snapshots }
         func sum(_ field: KeyPath<EngineSnapshot, Int>) -> Int { snapshots.reduce(0) { $0 + $1[keyPath: field] } }
         var snapshot = StatusSnapshot.Backend(name: name, kind: .postgreSQL, isDefault: isDefault)
         snapshot.isHealthy = !snapshots.contains(where: \.isDown)
         snapshot.problem = snapshots.lazy.map(\.problem).first { !$0.isEmpty } ?? ""
         snapshot.queueDepth = sum(\.waiting)
-        snapshot.connections = ["idle": sum(\.idle), "leased": sum(\.leased), "connecting": sum(\.connecting)]
+        snapshot.connections = [
+            "idle": sum(\.idle), "leased": sum(\.leased), "connecting": sum(\.connecting),
+            "control": canceller.isControlOpen ? 1 : 0,
+        ]
         snapshot.invariantViolations = snapshots.reduce(0) { $0 + $1.invariantViolations }
         return snapshot
     }

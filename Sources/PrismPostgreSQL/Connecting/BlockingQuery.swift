@@ -35,8 +35,25 @@ struct BlockingQuery {
     let deadlineNanoseconds: UInt64
 
     /// - Returns: the answer to the one statement in `sql`, also when it is an error of the server.
-    func run(_ sql: String) throws(Lost) -> Answer {
-        guard PQsendQuery(connection, sql) == 1 else { throw Lost(message: message) }
+    func run(_ sql: String) throws(Lost) -> Answer { try answer(PQsendQuery(connection, sql)) }
+
+    /// Parses a statement under a name, its parameters' types left to the server.
+    func prepare(_ name: String, _ sql: String) throws(Lost) -> Answer {
+        try answer(PQsendPrepare(connection, name, sql, 0, nil))
+    }
+
+    /// Runs a prepared statement with parameters as text.
+    func execute(_ name: String, _ parameters: [String]) throws(Lost) -> Answer {
+        let values = parameters.map { strdup($0) }
+        defer { for value in values { free(value) } }
+        return try answer(
+            PQsendQueryPrepared(
+                connection, name, Int32(values.count), values.map { UnsafePointer($0) }, nil, nil, 0))
+    }
+
+    /// Of what has been sent, or could not be.
+    private func answer(_ isSent: Int32) throws(Lost) -> Answer {
+        guard isSent == 1 else { throw Lost(message: message) }
         var answer: Answer?
         while true {
             while PQisBusy(connection) != 0 {

@@ -16,12 +16,15 @@ public final class Connector: Sendable {
 
     private let threads: HelperThreads<Job>
 
-    /// - Parameter schema: nil: Prism's own tables are not looked for.
+    /// - Parameters:
+    ///   - schema: nil: Prism's own tables are not looked for.
+    ///   - hasControl: connections are to be cancelled on a control connection.
     /// - Throws: EAGAIN at a limit of threads or memory.
     public init(
-        _ settings: ConnectSettings, schema: SchemaInstaller?, threads: Int = Connector.threadsDefault
+        _ settings: ConnectSettings, schema: SchemaInstaller?, hasControl: Bool = false,
+        threads: Int = Connector.threadsDefault
     ) throws(SystemCallError) {
-        let maker = ConnectionMaker(settings, schema: schema)
+        let maker = ConnectionMaker(settings, schema: schema, readsTargets: hasControl)
         self.threads = try HelperThreads(name: "pg-connect", count: threads) { job in
             guard !job.ticket.isAbandoned else { return }
             do throws(ConnectFailure) {
@@ -51,19 +54,23 @@ struct ConnectFailure: Error {
 final class ConnectionMaker: Sendable {
     private let settings: ConnectSettings
     private let schema: SchemaInstaller?
+    private let readsTargets: Bool
     /// Until a server has refused it.
     private let mayCheckConnections = Atomic<Bool>(true)
 
-    init(_ settings: ConnectSettings, schema: SchemaInstaller?) {
+    init(_ settings: ConnectSettings, schema: SchemaInstaller?, readsTargets: Bool = false) {
         self.settings = settings
         self.schema = schema
+        self.readsTargets = readsTargets
     }
 
     /// Ready for a reactor: pipeline mode, never blocking.
     func make() throws(ConnectFailure) -> (ConnectionHandle, ServerFacts) {
         let pointer = try open()
         var problem: SchemaInstaller.Problem?
+        var target: CancelTarget?
         do throws(BlockingQuery.Lost) {
+            if readsTargets { target = try CancelTarget(query(pointer), processID: PQbackendPID(pointer)) }
             if let schema { problem = try schema.ensure(query(pointer)) }
         } catch {
             PQfinish(pointer)
@@ -78,7 +85,9 @@ final class ConnectionMaker: Sendable {
         let facts = ServerFacts(
             version: Int(PQserverVersion(pointer)), processID: PQbackendPID(pointer),
             schemaProblem: problem?.message, isSchemaOfOtherVersion: problem?.isOtherVersion == true)
-        guard let handle = ConnectionHandle(pointer) else { throw ConnectFailure(message: "out of memory") }
+        guard let handle = ConnectionHandle(pointer, target: target) else {
+            throw ConnectFailure(message: "out of memory")
+        }
         return (handle, facts)
     }
 
@@ -89,6 +98,16 @@ final class ConnectionMaker: Sendable {
         defer { PQfinish(pointer) }
         do throws(BlockingQuery.Lost) {
             return try installer.create(query(pointer))?.message
+        } catch {
+            throw ConnectFailure(message: error.message)
+        }
+    }
+
+    /// For cancelling the others.
+    func makeControl() throws(ConnectFailure) -> ControlConnection {
+        let pointer = try open()
+        do throws(BlockingQuery.Lost) {
+            return try ControlConnection.make(pointer, query(pointer))
         } catch {
             throw ConnectFailure(message: error.message)
         }

@@ -7,13 +7,14 @@ final class ConnectionHandle: @unchecked Sendable {
     let cancel: CancelHandle
 
     /// Takes over a connection that PQconnectdbParams has made; nil: out of memory.
-    init?(_ pointer: OpaquePointer) {
+    /// - Parameter target: nil: only the protocol can cancel it.
+    init?(_ pointer: OpaquePointer, target: CancelTarget? = nil) {
         guard let cancel = PQgetCancel(pointer) else {
             PQfinish(pointer)
             return nil
         }
         self.pointer = pointer
-        self.cancel = CancelHandle(cancel)
+        self.cancel = CancelHandle(cancel, target)
     }
 
     /// Takes leave of the server. Does not block once the connection is non-blocking.
@@ -24,8 +25,13 @@ final class ConnectionHandle: @unchecked Sendable {
 final class CancelHandle: @unchecked Sendable {
     /// Only read after its making.
     private let pointer: OpaquePointer
+    /// Nil: only the protocol can cancel it.
+    let target: CancelTarget?
 
-    init(_ pointer: OpaquePointer) { self.pointer = pointer }
+    init(_ pointer: OpaquePointer, _ target: CancelTarget?) {
+        self.pointer = pointer
+        self.target = target
+    }
 
     deinit { PQfreeCancel(pointer) }
 

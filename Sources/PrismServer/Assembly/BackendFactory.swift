@@ -9,14 +9,16 @@ enum BackendFactory {
     /// - Parameters:
     ///   - number: its place among the backends.
     ///   - shards: all of them; their loops do not run yet.
+    ///   - log: told when the backend cannot be reached any more, and when it can again.
     static func make(
         _ backend: Configuration.Backend, number: Int, _ configuration: Configuration, sqlitePathDefault: String,
-        shards: [Shard]
+        shards: [Shard], log: Log
     ) throws(StartError) -> Backend {
         switch backend.engine {
         case .sqlite(let sqlite):
             try make(backend, sqlite, configuration, pathDefault: sqlitePathDefault, sinks: shards.map(\.completions))
-        case .postgresql(let postgresql): try make(backend, postgresql, number: number, configuration, shards: shards)
+        case .postgresql(let postgresql):
+            try make(backend, postgresql, number: number, configuration, shards: shards, log: log)
         }
     }
 
@@ -72,7 +74,7 @@ enum BackendFactory {
 
     private static func make(
         _ backend: Configuration.Backend, _ postgresql: Configuration.PostgreSQL, number: Int,
-        _ configuration: Configuration, shards: [Shard]
+        _ configuration: Configuration, shards: [Shard], log: Log
     ) throws(StartError) -> Backend {
         var options = PostgreSQLBackend.Options()
         options.name = backend.name
@@ -80,6 +82,13 @@ enum BackendFactory {
         options.createSchema = postgresql.createSchema
         options.connect = ConnectSettings(postgresql, configuration)
         options.engine = EngineSettings(backend, postgresql, configuration)
+        options.healthChanged = { [name = backend.name] change in
+            switch change {
+            case .down(let reason):
+                log.warning("backend_down", [("backend", .string(name)), ("reason", .string(reason))])
+            case .up: log.info("backend_up", [("backend", .string(name))])
+            }
+        }
         do throws(SystemCallError) {
             return .postgresql(
                 try PostgreSQLBackend(

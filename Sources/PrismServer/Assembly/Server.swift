@@ -127,7 +127,8 @@ public enum Server {
         }
         let backends = try configuration.backends.enumerated().map { number, backend in
             try BackendFactory.make(
-                backend, number: number, configuration, sqlitePathDefault: paths.sqlite, shards: shards)
+                backend, number: number, configuration, sqlitePathDefault: paths.sqlite, shards: shards,
+                log: log)
         }
         // Only now: whoever can connect is served.
         let socket = try ServingSocket(

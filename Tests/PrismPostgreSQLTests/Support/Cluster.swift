@@ -81,6 +81,22 @@ final class Cluster: @unchecked Sendable {
         try? FileManager.default.removeItem(atPath: directory)
     }
 
+    /// What the server has logged so far.
+    var log: String {
+        String(decoding: FileManager.default.contents(atPath: directory + "/server.log") ?? Data(), as: UTF8.self)
+    }
+
+    /// Of the postmaster.
+    var processID: Int32 {
+        get throws {
+            let text = try String(contentsOfFile: directory + "/data/postmaster.pid", encoding: .utf8)
+            guard let first = text.split(separator: "\n").first, let number = Int32(first) else {
+                throw Failed(message: "postmaster.pid: \(text)")
+            }
+            return number
+        }
+    }
+
     var conninfo: String { "host=\(directory) user=postgres dbname=postgres" }
 
     private static func asServerUser(_ command: [String]) -> [String] {

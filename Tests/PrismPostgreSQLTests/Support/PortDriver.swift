@@ -29,10 +29,11 @@ final class PortDriver: ReactorHandler, ServerConnectionEvents {
     private var isTimedOut = false
     private var nextSlot = 0
 
-    init(_ settings: ConnectSettings, schema: SchemaInstaller? = nil) throws {
+    /// - Parameter control: nil: cancels are made by the protocol's own request.
+    init(_ settings: ConnectSettings, schema: SchemaInstaller? = nil, control: ControlSettings? = nil) throws {
         reactor = try Reactor()
-        connector = try Connector(settings, schema: schema)
-        canceller = try Canceller()
+        connector = try Connector(settings, schema: schema, hasControl: control != nil)
+        canceller = try Canceller(control: control)
         port = LibpqPort(backend: 3, reactor: reactor, connector: connector, canceller: canceller)
     }
 
