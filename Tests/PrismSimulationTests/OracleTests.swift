@@ -24,7 +24,7 @@ import Testing
         case .answerBeforeCommit, .answerBeforeSync: "OK, and it is not durable"
         case .unknownWithoutCause: "UNKNOWN, although it was known"
         case .crossAnswers: "got the result of serial"
-        case .executeTwice, .repeatWrite: "was executed twice"
+        case .executeTwice, .repeatWrite, .forgetKey: "was executed twice"
         case .earlyDeadline: "before the deadline"
         case .lateDeadline: "after its deadline"
         case .leakConnection: "left after the end: "

@@ -30,6 +30,8 @@ struct ClientProfile {
     var shortDeadlineChance = 100
     var cancelChance = 30
     var invalidChance = 20
+    /// Of a write on PostgreSQL to have an idempotency key; and of one that has, to be repeated.
+    var keyChance = 0
     var saysHello = false
     var ending = Ending.close
     /// After so many requests it ends, or does wrong.
@@ -53,6 +55,7 @@ struct ClientProfile {
         profile.shortDeadlineChance = random.pick([0, 50, 300, 800])
         profile.cancelChance = random.pick([0, 30, 200])
         profile.invalidChance = random.pick([0, 20, 100])
+        profile.keyChance = random.pick([0, 100, 500])
         profile.saysHello = random.chance(400)
         profile.ending = random.pick([.close, .close, .halfClose, .vanish])
         if random.chance(400) { profile.endsAfter = random.below(profile.requests + 1) }

@@ -7,6 +7,7 @@ struct RequestFactory {
 
     /// The next request of a client, entered into the ledger; nil: it has nothing to ask now.
     static func make(_ client: SimulatedClient, _ ledger: Ledger, now: UInt64) -> RequestRecord {
+        if let record = repetition(client, ledger, now) { return record }
         let kind = chooseKind(client)
         var record = RequestRecord(
             serial: ledger.requests.count + 1, client: client.number, id: client.nextID, kind: kind)
@@ -32,6 +33,34 @@ struct RequestFactory {
         if kind.isKeyValueRead { record.isReadOnly = true }
         chooseDeadline(&record, client, now)
         expectRefusal(&record, client)
+        record.isOnPostgreSQL = client.postgreSQL.indices.contains(record.backend) && client.postgreSQL[record.backend]
+        if record.isOnPostgreSQL, record.expectation == .valid, record.transaction == 0, record.mayWrite,
+            client.random.chance(client.profile.keyChance)
+        {
+            record.key = "once \(record.serial)"
+            client.keyed.append(record)
+            if client.keyed.count > 4 { client.keyed.removeFirst() }
+        }
+        return record
+    }
+
+    /// A request sent before, once more with its key.
+    private static func repetition(
+        _ client: SimulatedClient, _ ledger: Ledger, _ now: UInt64
+    ) -> RequestRecord? {
+        guard !client.keyed.isEmpty, client.random.chance(client.profile.keyChance) else { return nil }
+        let first = client.random.pick(client.keyed)
+        var record = RequestRecord(
+            serial: ledger.requests.count + 1, client: client.number, id: client.nextID, kind: first.kind)
+        client.nextID += 1
+        record.backend = first.backend
+        record.isOnPostgreSQL = true
+        record.key = first.key
+        record.repeats = first.serial
+        record.units = first.units
+        record.statements = first.statements
+        record.bodyBytes = first.bodyBytes
+        chooseDeadline(&record, client, now)
         return record
     }
 
@@ -136,7 +165,10 @@ struct RequestFactory {
         writer.field(5, record.transaction)
         let isMarked = record.isReadOnly && !record.kind.isKeyValueWrite
         writer.field(6, isMarked ? 1 : 0)
-        if isKnown { writer.field(8, String(record.serial)) }
+        if isKnown {
+            writer.field(7, record.key)
+            writer.field(8, String(record.serial))
+        }
         if record.savepoint == "?" {
             writer.field(25) { $0.field(2, "w") }
             return writer.frame
@@ -145,14 +177,14 @@ struct RequestFactory {
             writer.field(37) { $0.field(1, "9 lives") }
             return writer.frame
         }
-        let marks = (0..<record.units).map { SerialMark(serial: isKnown ? record.serial : 0, unit: $0) }
+        let marks = (0..<record.units).map { SerialMark(serial: isKnown ? record.effect : 0, unit: $0) }
         let key = marks[0].key
         writer.field(UInt64(record.kind.rawValue)) { inner in
             switch record.kind {
             case .get, .delete: inner.field(2, key)
             case .put:
                 inner.field(2, key)
-                inner.field(3, String(repeating: "v", count: record.serial % 90))
+                inner.field(3, String(repeating: "v", count: record.effect % 90))
             case .increment:
                 inner.field(2, key)
                 inner.field(3, 2)
@@ -168,9 +200,9 @@ struct RequestFactory {
                 for mark in marks {
                     inner.field(1) { item in
                         // Put, Delete, Increment.
-                        item.field(UInt64(1 + (record.serial + mark.unit) % 3)) {
+                        item.field(UInt64(1 + (record.effect + mark.unit) % 3)) {
                             $0.field(2, mark.key)
-                            if (record.serial + mark.unit) % 3 == 2 { $0.field(3, 2) }
+                            if (record.effect + mark.unit) % 3 == 2 { $0.field(3, 2) }
                         }
                     }
                 }

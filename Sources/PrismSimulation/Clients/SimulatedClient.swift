@@ -30,6 +30,8 @@ final class SimulatedClient {
 
     let number: Int
     let profile: ClientProfile
+    /// Which of the backends are PostgreSQL's.
+    let postgreSQL: [Bool]
     var random: SeededGenerator
     var state = State.notConnected
     var socket: SimulatedSocket
@@ -49,6 +51,8 @@ final class SimulatedClient {
     var nextID: UInt64 = 1
     var outstanding: [UInt64: [Int]] = [:]
     var outstandingCount = 0
+    /// Requests with an idempotency key, to be repeated.
+    var keyed: [RequestRecord] = []
     /// Ids in the order sent, to cancel one of them.
     var recent: [UInt64] = []
     var view: View?
@@ -58,8 +62,9 @@ final class SimulatedClient {
     var hasDoneWrong = false
     var isStepScheduled = false
 
-    init(number: Int, profile: ClientProfile, random: SeededGenerator) {
+    init(number: Int, profile: ClientProfile, postgreSQL: [Bool], random: SeededGenerator) {
         self.number = number
+        self.postgreSQL = postgreSQL
         self.profile = profile
         self.random = random
         socket = SimulatedSocket(capacityBytes: profile.socketBytes)

@@ -19,7 +19,7 @@ extension Ledger {
         judgeTime(answer, request, context)
         judgeCode(answer, request, context)
         if answer.code == .ok {
-            if answer.serial != 0, answer.serial != serial {
+            if answer.serial != 0, answer.serial != request.effect {
                 violation(now, "\(describe(serial)) got the result of serial \(answer.serial)")
             }
             if request.isOnPostgreSQL {
@@ -33,7 +33,7 @@ extension Ledger {
             if request.kind == .begin, answer.transaction == 0 {
                 violation(now, "\(describe(serial)): OK without a handle")
             }
-            if request.transaction == 0, request.mayWrite, !request.isCommitted {
+            if request.transaction == 0, request.mayWrite, !isDurable(request) {
                 violation(now, "\(describe(serial)): OK, and it is not durable")
             }
             if request.kind == .commit { judgeCommit(request, now) }
@@ -43,7 +43,7 @@ extension Ledger {
         case .unspecified: violation(now, "\(describe(serial)): \(answer.code.name) without an outcome")
         case .notExecuted: break  // A promise that holds for ever: judged at the end of the run.
         case .executed:
-            if !request.isCommitted { violation(now, "\(describe(serial)): EXECUTED, and it is not durable") }
+            if !isDurable(request) { violation(now, "\(describe(serial)): EXECUTED, and it is not durable") }
         case .unknown:
             coverage.saw(.outcomeUnknown)
             if request.hasFailed, !request.mayCommitInParts, answer.code != .deadlineExceeded, context.phase != .stopped
@@ -53,7 +53,7 @@ extension Ledger {
             // Only a deadline and the end do not wait for a completion that is on its way.
             let isOnItsWay =
                 request.wasAnsweredByBackend && (answer.code == .deadlineExceeded || context.phase == .stopped)
-            if !(request.wasSealed || isOnItsWay) || !request.mayWrite {
+            if !(request.wasSealed || requests[request.effect - 1].wasSealed || isOnItsWay) || !request.mayWrite {
                 violation(now, "\(describe(serial)): UNKNOWN, although it was known that nothing was done")
             }
         }
@@ -172,13 +172,22 @@ extension Ledger {
                 violation(now, "\(describe(request.serial)) was read and never answered")
             }
             guard request.finalAnswers > 0, request.code != .ok, request.outcome == .notExecuted else { continue }
-            if request.isCommitted {
+            // Of requests with one key any may have made the change.
+            if isDurable(request), request.key.isEmpty || allDenied(request.effect) {
                 violation(
                     now, "\(describe(request.serial)) was answered \(request.code.name) NOT_EXECUTED, and it is durable"
                 )
             }
         }
         for connection in connections { judgeTransactions(connection, now) }
+    }
+
+    /// All requests with one key have been answered that nothing of them remains.
+    private func allDenied(_ effect: Int) -> Bool {
+        requests.allSatisfy { request in
+            request.effect != effect || request.arrived == nil
+                || (request.finalAnswers > 0 && request.code != .ok && request.outcome == .notExecuted)
+        }
     }
 
     /// Of a transaction nothing is durable without a commit that worked, or may have.

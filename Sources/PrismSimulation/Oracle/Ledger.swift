@@ -60,6 +60,9 @@ final class Ledger {
         requests.indices.contains(serial - 1) ? requests[serial - 1] : nil
     }
 
+    /// Whether what the request changes is durable, by itself or by one with its key.
+    func isDurable(_ request: RequestRecord) -> Bool { requests[request.effect - 1].isCommitted }
+
     /// The serial that a request carries; 0: a mutated frame's, of which nothing is known.
     func knownSerial(of work: WorkItem) -> Int {
         let arena = Arena(limitBytes: 1 << 20, firstBlockBytes: 8 << 10)
@@ -132,7 +135,8 @@ final class Ledger {
         }
         if answer.isPart {
             requests[serial - 1].parts += 1
-            let isExpected = answer.serial == serial && answer.partNumber == requests[serial - 1].parts
+            let isExpected =
+                answer.serial == requests[serial - 1].effect && answer.partNumber == requests[serial - 1].parts
             if answer.rows.isEmpty, !isExpected {
                 violation(now, "\(describe(serial)): a part is missing, doubled or another request's")
             }
@@ -159,7 +163,7 @@ final class Ledger {
     private func count(_ rows: [(serial: Int, number: Int)], _ serial: Int, _ now: UInt64) {
         for row in rows where !connections[requests[serial - 1].client].isMutated {
             requests[serial - 1].rows += 1
-            if row.serial != serial || row.number != requests[serial - 1].rows {
+            if row.serial != requests[serial - 1].effect || row.number != requests[serial - 1].rows {
                 violation(now, "\(describe(serial)): a row is missing, doubled or another request's")
             }
         }

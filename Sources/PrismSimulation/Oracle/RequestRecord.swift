@@ -24,6 +24,10 @@ struct RequestRecord {
     var cancels: UInt64 = 0
     var timeoutMicroseconds: UInt64 = 0
     var deadlineNanoseconds: UInt64 = 0
+    /// Its idempotency key; empty: none.
+    var key = ""
+    /// The request with the same key that this one repeats; 0: none. What it changes is that one's change.
+    var repeats = 0
     /// Executions of which it consists: items of a Write, statements of a Batch.
     var units = 1
     /// Of SQL: one an execution, or one for all of them, with a set of parameters each.
@@ -56,6 +60,9 @@ struct RequestRecord {
     var wasCancelled = false
     var committedUnits: [Int] = []
     var isCommitted: Bool { !committedUnits.isEmpty }
+
+    /// Whose change it makes.
+    var effect: Int { repeats > 0 ? repeats : serial }
 
     /// An execution of it commits by itself, and may have before it failed.
     var mayCommitInParts: Bool {

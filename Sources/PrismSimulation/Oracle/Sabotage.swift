@@ -42,6 +42,8 @@ public enum Sabotage: String, Sendable, CaseIterable {
     case repeatWrite
     /// What a ROLLBACK should have undone is committed with what follows on the session.
     case mixTransactions
+    /// An idempotency key is not kept with the change that it stands for.
+    case forgetKey
     /// An execution of a Batch or Write is committed without the others.
     case tearRequest
 }

@@ -18,6 +18,8 @@ extension ModelServer {
     }
 
     func makeDurable(_ session: ModelSession) {
+        if sabotage != .forgetKey { keys.merge(session.claims) { first, _ in first } }
+        session.claims = [:]
         guard !session.staged.isEmpty else { return }
         trace(session, "makes durable \(session.staged.map(\.serial))")
         durable(session.staged)
@@ -73,7 +75,7 @@ extension ModelServer {
             done(session, "BEGIN")
         } else if sql.hasPrefix("SAVEPOINT ") {
             guard session.block == .open else { return fail(session, "25P01", "SAVEPOINT outside of a transaction") }
-            session.savepoints.append((String(sql.dropFirst(10)), session.staged.count))
+            session.savepoints.append((String(sql.dropFirst(10)), session.staged.count, session.claims))
             done(session, "SAVEPOINT")
         } else if sql.hasPrefix("RELEASE SAVEPOINT ") {
             let name = String(sql.dropFirst(18))
@@ -120,6 +122,7 @@ extension ModelServer {
         }
         session.staged.removeLast(session.staged.count - session.savepoints[position].count)
         session.savepoints.removeLast(session.savepoints.count - position - 1)
+        session.claims = session.savepoints[position].claims
         session.block = .open
         done(session, "ROLLBACK")
     }
@@ -127,7 +130,7 @@ extension ModelServer {
     // MARK: key-value
 
     /// Rows of one of Prism's own statements, in binary. A version is the serial of the request that made it.
-    func answer(_ own: PostgreSQLStatement, _ serial: Int, _ session: ModelSession) {
+    func answer(_ own: PostgreSQLStatement, _ serial: Int, _ values: [[UInt8]?], _ session: ModelSession) {
         let version = Self.bytes(Int64(serial))
         let request = ledger.request(serial)
         var row: [[UInt8]?]?
@@ -138,6 +141,7 @@ extension ModelServer {
         case .putAlways, .putIfAbsent, .putIfPresent, .putIfVersion, .touch, .currentVersion: row = [version]
         case .delete, .deleteIfVersion, .tombstone, .tombstoneIfVersion: row = [version]
         case .increment: row = [version, [0x32], [1]]
+        case .claimKey, .findKey, .storeAnswer: row = answerKey(own, values, session)
         case .sweepEntries, .sweepKeys: tag = "DELETE \(random.below(behaviour.settings.sweepRows + 1))"
         default: break
         }

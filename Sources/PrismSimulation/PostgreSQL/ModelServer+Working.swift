@@ -50,6 +50,11 @@ extension ModelServer {
         session.token = 0
         guard !session.commands.isEmpty else { return }
         guard !misfortune(session) else { return }
+        if mustWaitForKey(session) {
+            ledger.coverage.saw(.keyAwaited)
+            session.token = token()
+            return scheduled.append((now + random.between(100_000, 2_000_000), .work(session, token: session.token)))
+        }
         finish(session)
         while let next = session.commands.first, isTrifle(next, session), session.outbox.count < Self.outboxMax,
             random.chance(900)
@@ -140,7 +145,7 @@ extension ModelServer {
             }
             if !statement.isRead { change(mark, statement, session) }
         }
-        if let own = statement.own { return answer(own, mark.serial, session) }
+        if let own = statement.own { return answer(own, mark.serial, values, session) }
         guard statement.returnsRows else {
             say(session, .complete(nil, Self.tag(statement, rows: 1)))
             return say(session, .end)

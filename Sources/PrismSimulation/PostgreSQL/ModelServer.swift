@@ -42,6 +42,8 @@ final class ModelServer: PostgreSQLPort {
     /// In the order in which they were opened; orphans among them.
     var sessions: [ModelSession] = []
     var connecting: [ServerConnectionReference] = []
+    /// Idempotency keys of what is durable.
+    var keys: [IdempotencyKey: IdempotencyRecord] = [:]
     private var arrivals: [Arrival] = []
     var downUntil: UInt64 = 0
     private var lastToken = 0

@@ -52,7 +52,9 @@ final class ModelSession {
     var block = Block.none
     /// Whose changes the open transaction, explicit or implicit, holds.
     var staged: [SerialMark] = []
-    var savepoints: [(name: String, count: Int)] = []
+    var savepoints: [(name: String, count: Int, claims: [IdempotencyKey: IdempotencyRecord])] = []
+    /// Idempotency keys that the open transaction has claimed.
+    var claims: [IdempotencyKey: IdempotencyRecord] = [:]
     /// Behind a failure, up to the Sync.
     var isSkipping = false
 
@@ -110,6 +112,7 @@ final class ModelSession {
     func rollBack() {
         staged = []
         savepoints = []
+        claims = [:]
         block = .none
     }
 }

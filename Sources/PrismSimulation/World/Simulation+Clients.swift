@@ -93,8 +93,6 @@ extension Simulation {
     }
 
     private func send(_ record: RequestRecord, _ client: SimulatedClient, _ time: UInt64) {
-        var record = record
-        if case .postgreSQL = backends[min(record.backend, 1)] { record.isOnPostgreSQL = true }
         ledger.requests.append(record)
         ledger.note(
             time,
@@ -137,7 +135,6 @@ extension Simulation {
             send(first, client, time)
             var second = RequestFactory.make(client, ledger, now: time)
             second.id = first.id
-            if case .postgreSQL = backends[min(second.backend, 1)] { second.isOnPostgreSQL = true }
             ledger.requests.append(second)
             client.outstanding[second.id, default: []].append(second.serial)
             client.outstandingCount += 1

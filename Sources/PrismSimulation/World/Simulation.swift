@@ -65,7 +65,9 @@ public final class Simulation {
             }
         }
         clients = scenario.clients.enumerated().map { number, profile in
-            SimulatedClient(number: number, profile: profile, random: random.fork())
+            SimulatedClient(
+                number: number, profile: profile,
+                postgreSQL: scenario.settings.backends.map { $0.kind == .postgreSQL }, random: random.fork())
         }
         self.random = random
     }
