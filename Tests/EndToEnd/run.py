@@ -10,7 +10,7 @@ import unittest
 import paths
 
 # No test may take longer; then its stacks are printed and it fails.
-TEST_SECONDS_MAX = int(os.environ.get("PRISM_TEST_SECONDS_MAX", "180"))
+TEST_SECONDS_MAX = int(os.environ.get("PRISM_TEST_SECONDS_MAX", "1200" if os.environ.get("PRISM_TEST_FULL") == "1" else "180"))
 
 
 class Result(unittest.TextTestResult):

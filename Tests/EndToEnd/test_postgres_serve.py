@@ -96,8 +96,10 @@ backends:
         for name, most in (("main", 3), ("pooled", 2)):
             count = self.cluster.value(f"select count(*) from pg_stat_activity where application_name = '{name}'")
             self.assertTrue(1 <= int(count) <= most, f"{name}: {count}")
-        self.assertEqual(int(self.cluster.value("select count(*) from prism.entry where key like 'key-%'")), 12)
-        self.assertEqual(int(self.cluster.value("select count(*) from prism.entry", database=other)), 12)
+        # Without the rows that the tables start with, which may not be swept yet.
+        for database in ("postgres", other):
+            self.assertEqual(
+                self.cluster.value("select count(*) from prism.entry where key like 'key-%'", database=database), "12")
         _, metrics = server.admin("GET", "/metrics")
         self.assertIn("\nprism_invariant_violations_total 0\n", metrics)
 
