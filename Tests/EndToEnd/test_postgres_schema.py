@@ -107,6 +107,17 @@ backends:
         self.assertEqual(self.sql("select count(*) from prism.meta"), [("1",)])
         self.assertEqual(self.sql("select count(*) from prism.entry"), [("256",)])
 
+    def test_applying_again_does_not_wait_for_writers(self):
+        self.apply()
+        db = self.serve("postgres", create_schema=True).connect()
+        self.addCleanup(db.close)
+        with db.transaction() as transaction:
+            transaction.put("k", b"1")
+            self.apply()
+            script = cli.run("schema", "print", "--postgres").stdout
+            self.sql("set lock_timeout = '1s'; " + script)
+        self.assertEqual(db.get("k").value, b"1")
+
     def test_tables_of_a_newer_prism_stay_as_they_are(self):
         self.apply()
         self.sql("update prism.meta set value = 2; drop index prism.entry_expiry")

@@ -32,13 +32,13 @@ public enum PostgreSQLSchema {
             namespace text COLLATE "C" NOT NULL, key bytea NOT NULL, value bytea NOT NULL, version bigint NOT NULL,
             expires_at bigint, PRIMARY KEY (namespace, key)) WITH (vacuum_truncate = off)
         """,
-        "CREATE INDEX IF NOT EXISTS entry_expiry ON prism.entry (expires_at) WHERE expires_at IS NOT NULL",
+        createIndex("entry_expiry", "prism.entry (expires_at) WHERE expires_at IS NOT NULL"),
         """
         CREATE TABLE IF NOT EXISTS prism.idempotency (
             uid bigint NOT NULL, key text COLLATE "C" NOT NULL, fingerprint bytea NOT NULL, answer bytea,
             created_at bigint NOT NULL, PRIMARY KEY (uid, key)) WITH (vacuum_truncate = off)
         """,
-        "CREATE INDEX IF NOT EXISTS idempotency_age ON prism.idempotency (created_at)",
+        createIndex("idempotency_age", "prism.idempotency (created_at)"),
         // A cache above 1 would hand each session a block of numbers: an entry's versions would go back.
         "CREATE SEQUENCE IF NOT EXISTS prism.version AS bigint CACHE 1",
         // Room that is never given back, made by rows that the sweeper removes. On a table of a page or two the server plans a
@@ -55,6 +55,16 @@ public enum PostgreSQLSchema {
         """,
         "INSERT INTO prism.meta (name, value) VALUES ('schema_version', \(version)) ON CONFLICT DO NOTHING",
     ]
+
+    /// IF NOT EXISTS locks the table against writers even where the index is there: a second sidecar at its start would wait for
+    /// the writes of the first, or end in a deadlock with one of them.
+    private static func createIndex(_ name: String, _ on: String) -> String {
+        """
+        DO $$ BEGIN
+            IF to_regclass('prism.\(name)') IS NULL THEN CREATE INDEX \(name) ON \(on); END IF;
+        END $$
+        """
+    }
 
     /// What `prism schema print` shows: a script that can be run again and again.
     public static func print() -> String {
