@@ -206,13 +206,19 @@ struct BackendTests {
                 namespaces: []
                 read_only: true
                 label: shop
+                weight: 5
+                connections: 10
+                in_flight: 20
+                buffered_bytes: 1MiB
+                transactions: 3
               - gid: 0
             """
         ).rules
         #expect(
             rules == [
                 Configuration.AccessRule(
-                    subject: .uid(1_001), backends: ["main"], namespaces: [], readOnly: true, label: "shop"),
+                    subject: .uid(1_001), backends: ["main"], namespaces: [], readOnly: true, label: "shop",
+                    weight: 5, connections: 10, inFlight: 20, bufferedBytes: 1 << 20, transactions: 3),
                 Configuration.AccessRule(subject: .gid(0), backends: nil, namespaces: nil, readOnly: false, label: nil),
             ])
     }

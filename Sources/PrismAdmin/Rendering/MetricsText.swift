@@ -91,6 +91,13 @@ enum MetricsText {
             "prism_connections_refused_total", .counter,
             "Client connections closed on arrival, at a limit or by a rule.")
         out.sample("prism_connections_refused_total", snapshot.metrics.connectionsRefused)
+        out.family(
+            "prism_limit_reached_total", .counter,
+            "Refusals at a limit, and pauses in which a client was not read, by limit.")
+        for limit in Metrics.LimitName.allCases {
+            out.sample(
+                "prism_limit_reached_total", [("limit", limit.text)], snapshot.metrics.limitsReached[limit] ?? 0)
+        }
     }
 
     private static func backends(_ snapshot: StatusSnapshot, _ out: inout PrometheusText) {

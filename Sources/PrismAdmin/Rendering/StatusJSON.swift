@@ -95,6 +95,9 @@ enum StatusJSON {
         json.object("cancelled") { json in
             for reason in Metrics.CancelReason.allCases { json.number(reason.name, metrics.cancelled[reason] ?? 0) }
         }
+        json.object("limits_reached") { json in
+            for limit in Metrics.LimitName.allCases { json.number(limit.text, metrics.limitsReached[limit] ?? 0) }
+        }
         json.number("bytes_in", metrics.bytesIn)
         json.number("bytes_out", metrics.bytesOut)
         json.number("connections_accepted", metrics.connectionsAccepted)

@@ -16,7 +16,7 @@ enum DocumentationTables {
     static var rules: String { table(SettingsTable.rule) }
 
     static var limits: String {
-        limitRows(SettingsTable.global, "")
+        limitRows(SettingsTable.global, "") + limitRows(SettingsTable.rule, " (of a rule)", hasHead: false)
     }
 
     static var backendLimits: String {

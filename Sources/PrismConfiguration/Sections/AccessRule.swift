@@ -21,5 +21,12 @@ extension Configuration {
         public let readOnly: Bool
         /// For logs and metrics; 1 to 64 of `a-z 0-9 - _`.
         public let label: String?
+        /// Of turns and of what is scarce.
+        public internal(set) var weight: Int = 1
+        /// What its clients may have together; `nil`: what holds for all.
+        public internal(set) var connections: Int?
+        public internal(set) var inFlight: Int?
+        public internal(set) var bufferedBytes: Int?
+        public internal(set) var transactions: Int?
     }
 }

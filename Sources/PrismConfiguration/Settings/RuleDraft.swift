@@ -6,6 +6,11 @@ struct RuleDraft: Sendable {
     var namespaces: [String]?
     var readOnly = false
     var label: String?
+    var weight = 1
+    var connections: Int?
+    var inFlight: Int?
+    var bufferedBytes: Int?
+    var transactions: Int?
 
     init() {}
 
@@ -18,6 +23,11 @@ struct RuleDraft: Sendable {
         namespaces = rule.namespaces
         readOnly = rule.readOnly
         label = rule.label
+        weight = rule.weight
+        connections = rule.connections
+        inFlight = rule.inFlight
+        bufferedBytes = rule.bufferedBytes
+        transactions = rule.transactions
     }
 
     /// `nil` unless exactly one of uid and gid is set.
@@ -29,6 +39,8 @@ struct RuleDraft: Sendable {
         default: return nil
         }
         return Configuration.AccessRule(
-            subject: subject, backends: backends, namespaces: namespaces, readOnly: readOnly, label: label)
+            subject: subject, backends: backends, namespaces: namespaces, readOnly: readOnly, label: label,
+            weight: weight, connections: connections, inFlight: inFlight, bufferedBytes: bufferedBytes,
+            transactions: transactions)
     }
 }

@@ -41,6 +41,26 @@ extension Setting {
             read: { .size($0[keyPath: path]) })
     }
 
+    /// A number that may be absent.
+    static func integer(
+        _ name: String, _ path: SettingPath<Root, Int?>, in range: ClosedRange<Int>, _ documentation: String
+    ) -> Self {
+        Setting(
+            name: name, type: .integer(range), defaultValue: .none, documentation: documentation,
+            write: { if case .integer(let value) = $1 { $0[keyPath: path] = value } },
+            read: { $0[keyPath: path].map { .integer($0) } ?? .none })
+    }
+
+    /// A number of bytes that may be absent.
+    static func size(
+        _ name: String, _ path: SettingPath<Root, Int?>, in range: ClosedRange<Int>, _ documentation: String
+    ) -> Self {
+        Setting(
+            name: name, type: .size(range), defaultValue: .none, documentation: documentation,
+            write: { if case .size(let value) = $1 { $0[keyPath: path] = value } },
+            read: { $0[keyPath: path].map { .size($0) } ?? .none })
+    }
+
     static func duration(
         _ name: String, _ path: SettingPath<Root, UInt64>, _ value: UInt64, in range: ClosedRange<UInt64>,
         _ documentation: String

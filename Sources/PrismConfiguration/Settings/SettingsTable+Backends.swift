@@ -118,6 +118,17 @@ extension SettingsTable {
         ).automatic("all"),
         .boolean("read_only", \.readOnly, false, "No writes."),
         .text("label", \.label, .name, "What logs and metrics call it."),
+        .integer(
+            "weight", \.weight, 1, in: 1...100,
+            "Its part beside that of the others, of turns at a backend and of what is scarce."),
+        .integer("connections", \.connections, in: 1...1_000_000, "Connections of its clients together.")
+            .limit("The new connection gets `RESOURCE_EXHAUSTED` with id 0 and is closed."),
+        .integer("in_flight", \.inFlight, in: 1...1_000_000, "Requests of its clients in flight together.")
+            .limit("`RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry."),
+        .size("buffered_bytes", \.bufferedBytes, in: kib(4)...gib(64), "Bytes buffered for its clients together.")
+            .limit("New requests get `RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry."),
+        .integer("transactions", \.transactions, in: 1...1_000_000, "Open transactions of its clients together.")
+            .limit("`Begin` gets `RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry."),
     ]
 
     /// The settings of a backend of this kind, with those of every kind.

@@ -14,6 +14,20 @@ public struct AccessPolicy: Sendable {
         public var isReadOnly: Bool
         /// Names its clients in metrics and logs; empty: `uid N`.
         public var label: String
+        /// Its part of turns and of what is scarce, beside that of the others; at least 1.
+        public var weight = 1
+        /// What its clients may have together.
+        public var limits = Limits()
+
+        /// `Int.max`: only what holds for all.
+        public struct Limits: Sendable, Equatable {
+            public var connections = Int.max
+            public var inFlight = Int.max
+            public var bufferedBytes = Int.max
+            public var transactions = Int.max
+
+            public init() {}
+        }
 
         public init(
             uid: UInt32? = nil, gid: UInt32? = nil, backends: [String]? = nil, namespaces: [String]? = nil,
@@ -33,9 +47,11 @@ public struct AccessPolicy: Sendable {
     public init(rules: [Rule] = []) { self.rules = rules }
 
     /// What holds for a peer, decided once when it connects; the first rule that matches counts. Nil: it may not connect.
-    public func rule(for peer: PeerCredentials) -> Rule? {
-        if rules.isEmpty { return Rule(uid: peer.uid) }
-        return rules.first { ($0.uid == nil || $0.uid == peer.uid) && ($0.gid == nil || $0.gid == peer.gid) }
+    public func rule(for peer: PeerCredentials) -> (Rule, ClientIdentity)? {
+        if rules.isEmpty { return (Rule(uid: peer.uid), ClientIdentity(uid: peer.uid)) }
+        return rules.firstIndex {
+            ($0.uid == nil || $0.uid == peer.uid) && ($0.gid == nil || $0.gid == peer.gid)
+        }.map { (rules[$0], ClientIdentity(rule: $0)) }
     }
 
     /// Judges one request. Nil: allowed.

@@ -23,7 +23,7 @@ extension Multiplexer {
     }
 
     /// Every rule that needs more than the request itself.
-    private func accepted(
+    private mutating func accepted(
         _ index: Int, _ request: RequestMessage, _ kind: OperationKind, _ transaction: Int?,
         _ frame: UnsafeRawBufferPointer, _ now: UInt64
     ) throws(Failure) -> RequestSlot {
@@ -53,11 +53,7 @@ extension Multiplexer {
                 .deadlineExceeded, at: .admission, "the deadline had passed when the request arrived", isRetryable: true
             )
         }
-        guard !isAboveShare(index, adding: frame.count) else {
-            throw limit("limits.buffered_bytes (\(settings.bufferedBytesMax))")
-        }
-        guard !requests.isFull else { throw limit("limits.in_flight (\(requests.capacityMax))") }
-        if kind == .begin, transactions.isFull { throw limit("limits.transactions (\(transactions.capacityMax))") }
+        if let reached = limitReached(index, kind, addingBytes: frame.count) { throw limit(reached) }
         var slot = RequestSlot(
             id: request.id, kind: kind, backend: Int16(backend), isReadOnly: isReadOnly, connection: Int32(index),
             arrived: arrived, deadline: deadline, frameBytes: Int32(frame.count), state: .submitted)
@@ -109,23 +105,6 @@ extension Multiplexer {
         return min(deadline, saturatingSum(arrived, settings.maximumTimeoutNanoseconds))
     }
 
-    /// Whether a connection may not hold that many bytes more. The first half of `bufferedBytesMax` is whoever's comes first; of
-    /// the other half each connection has its equal part, so that clients that do not read cannot shut out the others.
-    func isAboveShare(_ index: Int, adding bytes: Int) -> Bool {
-        let total = bufferedBytes + bytes
-        if total > settings.bufferedBytesMax { return true }
-        let half = settings.bufferedBytesMax / 2
-        guard total > half, connections.count > 1 else { return false }
-        let own = connections[index].bufferedBytes + connections[index].frameBytes + bytes
-        return own > half / connections.count
-    }
-
-    private func limit(_ name: String) -> Failure {
-        Failure(
-            .resourceExhausted, at: .admission, "\(name) is reached; wait, or send less at a time", isRetryable: true,
-            retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds)
-    }
-
     var refusedByDrain: Failure {
         Failure(
             .unavailable, at: .admission, "the sidecar is ending (\(phase.name)); send it to its successor",
@@ -170,7 +149,7 @@ extension Multiplexer {
     /// Puts a request into the tables; it is in flight from now on.
     private mutating func enter(_ slot: RequestSlot, of index: Int) -> Int {
         guard let position = requests.insert({ slot }) else { preconditionFailure("admission checks the table first") }
-        bufferedBytes += Int(slot.frameBytes)
+        hold(Int(slot.frameBytes), for: index)
         connections[index].frameBytes += Int(slot.frameBytes)
         requestIndex.insert(connection: index, id: slot.id, slot: position)
         requests[position].timer = timers.add(deadline: slot.deadline, kind: .request, index: position)
@@ -179,6 +158,7 @@ extension Multiplexer {
         if first >= 0 { requests[Int(first)].previousInConnection = Int32(position) }
         connections[index].firstRequest = Int32(position)
         connections[index].inFlight += 1
+        clientClasses[connections[index].client].inFlight += 1
         return position
     }
 

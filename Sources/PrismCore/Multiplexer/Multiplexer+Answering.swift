@@ -40,7 +40,7 @@ extension Multiplexer {
         }
         let before = connections[index].output.count
         ResponseFrame.appendPart(id: requests[slot].id, body: body, to: &connections[index].output)
-        bufferedBytes += connections[index].output.count - before
+        hold(connections[index].output.count - before, for: index)
         requests[slot].hasStreamed = true
         requests[slot].streamDebt += Int32(clamping: body.count)
         connections[index].hasStreamDebt = true
@@ -97,7 +97,7 @@ extension Multiplexer {
                 // A backend's thread may have ended behind the moment at which this tick began.
                 totalMicroseconds: max(total, queue + completion.backendNanoseconds) / 1_000),
             to: &connections[index].output)
-        bufferedBytes += connections[index].output.count - before
+        hold(connections[index].output.count - before, for: index)
         requestFlush(index)
         let backend = Int(requests[slot].backend)
         metrics.requestDuration[backend].record(nanoseconds: total)
@@ -173,9 +173,10 @@ extension Multiplexer {
         }
         if next >= 0 { requests[next].previousInConnection = Int32(previous) }
         connections[index].inFlight -= 1
+        clientClasses[connections[index].client].inFlight -= 1
         if requests[slot].timer >= 0 { timers.cancel(requests[slot].timer) }
         requestIndex.remove(connection: index, id: requests[slot].id)
-        bufferedBytes -= Int(requests[slot].frameBytes)
+        hold(-Int(requests[slot].frameBytes), for: index)
         connections[index].frameBytes -= Int(requests[slot].frameBytes)
         requests.remove(slot)
         if connections[index].isReadingPaused || connections[index].state != .open { requestSettling(index) }
@@ -192,7 +193,7 @@ extension Multiplexer {
     mutating func writeScratch(id: UInt64, to index: Int) {
         let before = connections[index].output.count
         ResponseFrame.appendFinal(id: id, body: scratch.bytes, cost: Cost(), to: &connections[index].output)
-        bufferedBytes += connections[index].output.count - before
+        hold(connections[index].output.count - before, for: index)
         requestFlush(index)
     }
 

@@ -17,7 +17,7 @@ extension Multiplexer {
             case .linger:
                 connections[due.index].lingerTimer = -1
                 // The last answer was not taken in time.
-                bufferedBytes -= connections[due.index].output.count
+                hold(-connections[due.index].output.count, for: due.index)
                 connections[due.index].output.removeAll()
                 requestSettling(due.index)
             }

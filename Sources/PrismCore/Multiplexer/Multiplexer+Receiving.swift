@@ -37,7 +37,7 @@ extension Multiplexer {
 
     private mutating func keep(_ index: Int, _ bytes: UnsafeRawBufferPointer) {
         connections[index].input.append(bytes)
-        bufferedBytes += bytes.count
+        hold(bytes.count, for: index)
     }
 
     private mutating func takeBuffered(_ index: Int, _ now: UInt64) {
@@ -45,7 +45,7 @@ extension Multiplexer {
         let taken = takeFrames(index, connections[index].input.bytes, now)
         guard connections.isLive(index), taken > 0, connections[index].state != .failing else { return }
         connections[index].input.consume(taken)
-        bufferedBytes -= taken
+        hold(-taken, for: index)
     }
 
     /// Takes whole frames off the front; the answer is how many bytes they had. Stops at a limit of the connection.
@@ -64,6 +64,9 @@ extension Multiplexer {
                 return taken
             case .frame(let length):
                 guard mayTake(index) else {
+                    let isFull = Int(connections[index].inFlight) >= settings.inFlightPerConnectionMax
+                    metrics.limitsReached[isFull ? .inFlightPerConnection : .bufferedBytesPerConnection, default: 0] +=
+                        1
                     connections[index].isReadingPaused = true
                     actions.append(.pauseReading(reference(index)))
                     return taken
@@ -111,7 +114,7 @@ extension Multiplexer {
         dropRequests(of: index, .disconnect)
         abandonTransactions(of: index)
         connections[index].state = .failing
-        bufferedBytes -= connections[index].input.count
+        hold(-connections[index].input.count, for: index)
         connections[index].input.removeAll()
         connections[index].lingerTimer = timers.add(
             deadline: saturatingSum(now, Self.lingerNanoseconds), kind: .linger, index: index)
@@ -119,7 +122,7 @@ extension Multiplexer {
         ResponseBody.append(failure, to: &scratch)
         let before = connections[index].output.count
         ResponseFrame.appendFinal(id: 0, body: scratch.bytes, cost: Cost(), to: &connections[index].output)
-        bufferedBytes += connections[index].output.count - before
+        hold(connections[index].output.count - before, for: index)
         if !connections[index].isReadingPaused { actions.append(.pauseReading(reference(index))) }
         connections[index].isReadingPaused = true
         requestFlush(index)

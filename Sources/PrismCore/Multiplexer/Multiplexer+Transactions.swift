@@ -22,6 +22,7 @@ extension Multiplexer {
         transactions[transaction].nextInConnection = first
         if first >= 0 { transactions[Int(first)].previousInConnection = Int32(transaction) }
         connections[index].firstTransaction = Int32(transaction)
+        clientClasses[connections[index].client].transactions += 1
         return transaction
     }
 
@@ -214,6 +215,7 @@ extension Multiplexer {
             connections[index].firstTransaction = Int32(next)
         }
         if next >= 0 { transactions[next].previousInConnection = Int32(previous) }
+        clientClasses[connections[index].client].transactions -= 1
         transactions.remove(transaction)
     }
 

@@ -24,7 +24,8 @@ public struct Multiplexer: ~Copyable {
     var unsettled: [Int32] = []
 
     /// Bytes held for clients: input, output, and messages handed to backends.
-    public internal(set) var bufferedBytes = 0
+    public private(set) var bufferedBytes = 0
+    var clientClasses = ClientClasses()
     public internal(set) var metrics: Metrics
     public internal(set) var phase: DrainState = .serving
     public internal(set) var report = DrainReport()
@@ -86,28 +87,51 @@ public struct Multiplexer: ~Copyable {
 
     /// A client has connected. Nil: the table is full; close it. A peer that no rule admits is told so and closed.
     public mutating func connectionOpened(peer: PeerCredentials, now: UInt64) -> ConnectionReference? {
-        let rule = settings.access.rule(for: peer)
-        let known = rule ?? AccessPolicy.Rule(uid: peer.uid)
-        let label = metrics.clientLabel(known.label.isEmpty ? "uid \(peer.uid)" : known.label)
-        guard let index = connections.insert({ Connection(peer: peer, rule: known, clientLabel: label) }) else {
-            metrics.connectionsRefused += 1
+        guard connections.count < connections.capacityMax else {
+            countRefusedConnection()
             return nil
         }
+        let match = settings.access.rule(for: peer)
+        let (rule, identity) = match ?? (AccessPolicy.Rule(uid: peer.uid), ClientIdentity(uid: peer.uid))
+        let label = metrics.clientLabel(rule.label.isEmpty ? "uid \(peer.uid)" : rule.label)
+        let client = clientClasses.join(identity, weight: rule.weight)
+        guard
+            let index = connections.insert({
+                Connection(peer: peer, rule: rule, client: client, clientLabel: label)
+            })
+        else { preconditionFailure("there was a place") }
         metrics.connectionsAccepted += 1
         let reference = self.reference(index)
-        if rule == nil {
-            metrics.connectionsRefused += 1
+        if match == nil {
             let message = "no rule admits uid \(peer.uid), gid \(peer.gid); see rules in the configuration"
-            actions.append(.log(.connectionRefused(peer: peer, message: message)))
-            endWithError(index, Failure(.permissionDenied, at: .admission, message), now)
+            turnAway(index, Failure(.permissionDenied, at: .admission, message), now)
+        } else if let name = limitOfConnections(client, rule) {
+            turnAway(index, limit(name), now)
         } else if phase >= .cancelling {
             actions.append(.shutdownReading(reference))
         }
         return reference
     }
 
+    private mutating func turnAway(_ index: Int, _ failure: Failure, _ now: UInt64) {
+        metrics.connectionsRefused += 1
+        actions.append(.log(.connectionRefused(peer: connections[index].peer, message: failure.message)))
+        endWithError(index, failure, now)
+    }
+
+    /// What keeps a class, its new connection counted, from having so many.
+    private func limitOfConnections(_ client: Int, _ rule: AccessPolicy.Rule) -> Metrics.LimitName? {
+        let own = clientClasses[client].connections
+        if own > rule.limits.connections { return .ruleConnections }
+        return clientClasses.isAboveShare(
+            client, own: own, total: connections.count, maximum: settings.connectionsShared) ? .connections : nil
+    }
+
     /// A client was turned away before it became a connection here.
-    public mutating func countRefusedConnection() { metrics.connectionsRefused += 1 }
+    public mutating func countRefusedConnection() {
+        metrics.connectionsRefused += 1
+        metrics.limitsReached[.connections, default: 0] += 1
+    }
 
     /// The connection is gone, in both directions: its requests are cancelled, its transactions rolled back.
     public mutating func connectionLost(_ reference: ConnectionReference, now: UInt64) {
@@ -127,7 +151,7 @@ public struct Multiplexer: ~Copyable {
         guard let index = live(reference) else { return }
         connections[index].isFlushRequested = false
         connections[index].output.consume(count)
-        bufferedBytes -= count
+        hold(-count, for: index)
         metrics.bytesOut += UInt64(count)
         if connections[index].hasStreamDebt, connections[index].output.count <= settings.streamWindowBytes / 2 {
             creditStreams(index)
@@ -136,6 +160,12 @@ public struct Multiplexer: ~Copyable {
     }
 
     // MARK: bookkeeping shared by the extensions
+
+    /// So many bytes more, or less, are held for a connection.
+    mutating func hold(_ bytes: Int, for index: Int) {
+        bufferedBytes += bytes
+        clientClasses[connections[index].client].bufferedBytes += bytes
+    }
 
     func reference(_ index: Int) -> ConnectionReference {
         ConnectionReference(index: Int32(index), generation: connections.generation(index))
@@ -198,7 +228,8 @@ public struct Multiplexer: ~Copyable {
         if connections[index].state != .failing { metrics.unansweredAtClose += UInt64(connections[index].inFlight) }
         abandonTransactions(of: index)
         if connections[index].lingerTimer >= 0 { timers.cancel(connections[index].lingerTimer) }
-        bufferedBytes -= connections[index].bufferedBytes
+        hold(-connections[index].bufferedBytes, for: index)
+        clientClasses.leave(connections[index].client)
         actions.append(.close(reference(index)))
         connections.remove(index)
     }

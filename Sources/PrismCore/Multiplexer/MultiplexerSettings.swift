@@ -4,6 +4,8 @@ public import PrismWire
 public struct MultiplexerSettings: Sendable {
     public var wire = WireLimits()
     public var connectionsMax = 16_384
+    /// Of which each client class has its part; less than `connectionsMax` where other multiplexers have the rest.
+    public var connectionsShared = 16_384
     public var inFlightPerConnectionMax = 1_024
     public var inFlightMax = 65_536
     public var bufferedBytesPerConnectionMax = 8 << 20

@@ -26,6 +26,28 @@ public struct Metrics: Sendable {
         }
     }
 
+    /// A limit at which something was refused, or a client not read for a while.
+    public enum LimitName: UInt8, Sendable, CaseIterable {
+        case connections, inFlight, inFlightPerConnection, bufferedBytes, bufferedBytesPerConnection, transactions
+        case ruleConnections, ruleInFlight, ruleBufferedBytes, ruleTransactions
+
+        /// As the configuration calls it.
+        public var text: String {
+            switch self {
+            case .connections: "limits.connections"
+            case .inFlight: "limits.in_flight"
+            case .inFlightPerConnection: "limits.in_flight_per_connection"
+            case .bufferedBytes: "limits.buffered_bytes"
+            case .bufferedBytesPerConnection: "limits.buffered_bytes_per_connection"
+            case .transactions: "limits.transactions"
+            case .ruleConnections: "rules.connections"
+            case .ruleInFlight: "rules.in_flight"
+            case .ruleBufferedBytes: "rules.buffered_bytes"
+            case .ruleTransactions: "rules.transactions"
+            }
+        }
+    }
+
     /// Most different client labels; later ones count as `other` (label 0).
     public static let clientLabelsMax = 64
 
@@ -37,6 +59,7 @@ public struct Metrics: Sendable {
     public var backendDuration: [LatencyHistogram]
     public var deadlineExceeded: [Stage: UInt64] = [:]
     public var cancelled: [CancelReason: UInt64] = [:]
+    public var limitsReached: [LimitName: UInt64] = [:]
     public var bytesIn: UInt64 = 0
     public var bytesOut: UInt64 = 0
     public var connectionsAccepted: UInt64 = 0
@@ -69,6 +92,7 @@ public struct Metrics: Sendable {
         }
         deadlineExceeded.merge(other.deadlineExceeded, uniquingKeysWith: +)
         cancelled.merge(other.cancelled, uniquingKeysWith: +)
+        limitsReached.merge(other.limitsReached, uniquingKeysWith: +)
         bytesIn += other.bytesIn
         bytesOut += other.bytesOut
         connectionsAccepted += other.connectionsAccepted

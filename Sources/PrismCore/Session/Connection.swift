@@ -13,6 +13,8 @@ struct Connection: ~Copyable {
     let peer: PeerCredentials
     let rule: AccessPolicy.Rule
     let clientLabel: UInt8
+    /// Place of its class in `ClientClasses`.
+    let client: Int
     var state: State = .open
     /// Bytes that were read and not yet taken: a part of a frame, or whole frames while reading is paused.
     var input = ByteQueue()
@@ -35,8 +37,9 @@ struct Connection: ~Copyable {
     var clientName = ""
     var requestsTotal: UInt64 = 0
 
-    init(peer: PeerCredentials, rule: AccessPolicy.Rule, clientLabel: UInt8) {
+    init(peer: PeerCredentials, rule: AccessPolicy.Rule, client: Int, clientLabel: UInt8) {
         self.peer = peer
+        self.client = client
         self.rule = rule
         self.clientLabel = clientLabel
     }

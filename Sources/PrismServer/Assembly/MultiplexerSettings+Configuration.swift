@@ -10,6 +10,7 @@ extension MultiplexerSettings {
         let limits = configuration.limits
         wire = WireLimits(limits)
         connectionsMax = limits.connections
+        connectionsShared = max(1, limits.connections / reactors)
         inFlightPerConnectionMax = limits.inFlightPerConnection
         inFlightMax = max(1, limits.inFlight / reactors)
         bufferedBytesPerConnectionMax = limits.bufferedBytesPerConnection
@@ -29,9 +30,16 @@ extension MultiplexerSettings {
                 case .uid(let id): uid = id
                 case .gid(let id): gid = id
                 }
-                return AccessPolicy.Rule(
+                var translated = AccessPolicy.Rule(
                     uid: uid, gid: gid, backends: rule.backends, namespaces: rule.namespaces,
                     isReadOnly: rule.readOnly, label: rule.label ?? "")
+                translated.weight = rule.weight
+                let part = { (limit: Int?) in limit.map { max(1, $0 / reactors) } ?? .max }
+                translated.limits.connections = part(rule.connections)
+                translated.limits.inFlight = part(rule.inFlight)
+                translated.limits.bufferedBytes = part(rule.bufferedBytes)
+                translated.limits.transactions = part(rule.transactions)
+                return translated
             })
     }
 }

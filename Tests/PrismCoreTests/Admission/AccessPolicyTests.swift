@@ -8,11 +8,11 @@ import Testing
 
     @Test("without rules everyone is admitted; with rules the first that matches counts, and no match is no entry")
     func ruleForPeer() {
-        #expect(AccessPolicy().rule(for: Self.peer(uid: 5, gid: 6)) == AccessPolicy.Rule(uid: 5))
+        #expect(AccessPolicy().rule(for: Self.peer(uid: 5, gid: 6))?.0 == AccessPolicy.Rule(uid: 5))
         let policy = AccessPolicy(rules: [
             .init(uid: 1, gid: 2, label: "both"), .init(uid: 1, label: "uid"), .init(gid: 2, label: "gid"),
         ])
-        let labels = [(1, 2), (1, 3), (3, 2), (3, 3)].map { policy.rule(for: Self.peer(uid: $0.0, gid: $0.1))?.label }
+        let labels = [(1, 2), (1, 3), (3, 2), (3, 3)].map { policy.rule(for: Self.peer(uid: $0.0, gid: $0.1))?.0.label }
         #expect(labels == ["both", "uid", "gid", nil])
     }
 

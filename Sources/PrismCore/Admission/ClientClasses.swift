@@ -1,0 +1,75 @@
+/// Who shares limits and turns: all clients that one rule admits; without rules, all of one uid.
+public struct ClientIdentity: Hashable, Sendable {
+    /// Says nothing outside of this process; the same on every reactor.
+    public let rawValue: UInt64
+
+    init(rule: Int) { rawValue = UInt64(1) << 32 | UInt64(rule) }
+    init(uid: UInt32) { rawValue = UInt64(uid) }
+}
+
+/// What the clients of each identity hold, as long as one of them is connected.
+struct ClientClasses {
+    struct Usage: Sendable {
+        let identity: ClientIdentity
+        let weight: Int
+        var connections = 0
+        var inFlight = 0
+        var bufferedBytes = 0
+        var transactions = 0
+    }
+
+    private var usages: [Usage?] = []
+    private var places: [ClientIdentity: Int] = [:]
+    private var free: [Int] = []
+    /// Of all that are connected.
+    private(set) var weights = 0
+
+    /// One more connection; the answer is the place of its class, valid until the last one leaves.
+    mutating func join(_ identity: ClientIdentity, weight: Int) -> Int {
+        let place: Int
+        if let known = places[identity] {
+            place = known
+        } else {
+            place = free.popLast() ?? usages.count
+            if place == usages.count { usages.append(nil) }
+            usages[place] = Usage(identity: identity, weight: max(1, weight))
+            places[identity] = place
+            weights += max(1, weight)
+        }
+        self[place].connections += 1
+        return place
+    }
+
+    /// A connection ends, with all that it held.
+    mutating func leave(_ place: Int) {
+        self[place].connections -= 1
+        guard self[place].connections == 0 else { return }
+        places[self[place].identity] = nil
+        weights -= self[place].weight
+        usages[place] = nil
+        free.append(place)
+    }
+
+    subscript(_ place: Int) -> Usage {
+        get {
+            guard let usage = usages[place] else { preconditionFailure("a class without connections was read") }
+            return usage
+        }
+        _modify {
+            precondition(usages[place] != nil, "a class without connections was changed")
+            yield &usages[place]!
+        }
+    }
+
+    /// Whether a class may not have so much of something. The first half of `maximum` is whoever's comes first; of the other half
+    /// each class that is connected has a part by its weight, so that none can shut out the others.
+    /// - Parameters:
+    ///   - own: what the class would have.
+    ///   - total: what all would have together.
+    func isAboveShare(_ place: Int, own: Int, total: Int, maximum: Int) -> Bool {
+        if total > maximum { return true }
+        let half = maximum / 2
+        guard total > half, weights > self[place].weight else { return false }
+        return own > max(1, half * self[place].weight / weights)
+    }
+}

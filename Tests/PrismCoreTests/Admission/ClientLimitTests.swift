@@ -1,0 +1,132 @@
+import PrismCore
+import PrismWire
+import Testing
+
+/// CONTRACT 5: what one client may have beside the others.
+@Suite struct ClientLimitTests {
+    static let inFlightRefused = "RESOURCE_EXHAUSTED admission NOT_EXECUTED"
+
+    static func limited(_ change: (inout AccessPolicy.Rule.Limits) -> Void) -> Session {
+        var rule = AccessPolicy.Rule(uid: 1)
+        change(&rule.limits)
+        return Session(Session.settings { $0.access = AccessPolicy(rules: [rule, .init(uid: 2)]) })
+    }
+
+    @Test(
+        "a rule's limit of requests holds for its clients together, and for nobody else; a place is free again at the answer"
+    )
+    func inFlight() {
+        let session = Self.limited { $0.inFlight = 3 }
+        let (first, second, neighbour) = (session.connect(uid: 1), session.connect(uid: 1), session.connect(uid: 2))
+        session.send(first, .put(1), .put(2))
+        session.send(second, .put(1), .put(2))
+        for id in 1...4 { session.send(neighbour, .put(UInt64(id))) }
+        #expect(session.read(second) == ["2 \(Self.inFlightRefused)"])
+        #expect(session.read(neighbour) == [])
+        session.complete()
+        #expect(session.read(first) == ["1 OK"])
+        session.send(second, .put(3))
+        #expect(session.read(second) == [])
+        #expect(session.multiplexer.metrics.limitsReached == [.ruleInFlight: 1])
+        for client in [first, second, neighbour] { session.disconnect(client) }
+        session.expectNothingLeft()
+    }
+
+    @Test("a rule's limit of connections: the next one is told so and closed, until one leaves")
+    func connections() {
+        let session = Self.limited { $0.connections = 2 }
+        let clients = [session.connect(uid: 1), session.connect(uid: 1)]
+        let third = session.connect(uid: 1)
+        let answer = session.answers(third).first
+        #expect(answer?.description == "0 \(Self.inFlightRefused)")
+        #expect(answer?.message.contains("rules.connections") == true)
+        #expect(session.closed == [third])
+        let neighbours = [session.connect(uid: 2), session.connect(uid: 2), session.connect(uid: 2)]
+        session.disconnect(clients[0])
+        let again = session.connect(uid: 1)
+        session.send(again, .ping(1))
+        #expect(session.read(again) == ["1 OK"])
+        for client in neighbours + [clients[1], again] { session.disconnect(client) }
+        session.expectNothingLeft()
+    }
+
+    @Test("a rule's limit of bytes counts what waits to be read by its clients")
+    func bufferedBytes() {
+        let session = Self.limited { $0.bufferedBytes = 10_000 }
+        let (client, neighbour) = (session.connect(uid: 1), session.connect(uid: 2))
+        session.send(client, .get(1))
+        session.complete(body: [UInt8](repeating: 0, count: 9_990))
+        session.send(client, .get(2))
+        session.send(neighbour, .get(2))
+        session.complete()
+        #expect(session.read(neighbour) == ["2 OK"])
+        #expect(session.multiplexer.metrics.limitsReached == [.ruleBufferedBytes: 1])
+        session.disconnect(client)
+        session.disconnect(neighbour)
+        session.expectNothingLeft()
+    }
+
+    @Test("a rule's limit of transactions: Begin is refused until one ends")
+    func transactions() {
+        let session = Self.limited { $0.transactions = 1 }
+        let (client, neighbour) = (session.connect(uid: 1), session.connect(uid: 2))
+        session.send(client, .begin(1), .begin(2))
+        session.send(neighbour, .begin(1))
+        #expect(session.read(client) == ["2 \(Self.inFlightRefused)"])
+        session.disconnect(client)
+        let again = session.connect(uid: 1)
+        session.send(again, .begin(3))
+        #expect(session.read(again) == [])
+        session.disconnect(again)
+        session.disconnect(neighbour)
+        session.expectNothingLeft()
+    }
+
+    @Test("of what holds for all, half is whoever's comes first, and of the other half each has a part by its weight")
+    func shares() {
+        var heavy = AccessPolicy.Rule(uid: 1)
+        heavy.weight = 3
+        let session = Session(
+            Session.settings {
+                $0.access = AccessPolicy(rules: [heavy, .init(uid: 2)])
+                $0.inFlightMax = 80
+            })
+        let (first, second) = (session.connect(uid: 1), session.connect(uid: 2))
+        func send(_ client: ConnectionReference, _ count: Int) -> Int {
+            for id in 1...count { session.send(client, .put(UInt64(id))) }
+            return count - session.read(client).count
+        }
+        // Beyond 40 in all: 10 for the one of weight 1, 30 for the one of weight 3.
+        #expect(send(second, 100) == 40)
+        #expect(send(first, 100) == 30)
+        session.disconnect(first)
+        session.disconnect(second)
+        // Alone it may have everything.
+        let alone = session.connect(uid: 2)
+        #expect(send(alone, 100) == 80)
+        session.disconnect(alone)
+        session.expectNothingLeft()
+    }
+
+    @Test("connections beyond half are shared as well")
+    func connectionShares() {
+        let session = Session(
+            Session.settings {
+                $0.connectionsMax = 8
+                $0.connectionsShared = 8
+            })
+        let neighbour = session.connect(uid: 2)
+        var flood: [ConnectionReference] = []
+        for _ in 0..<8 {
+            flood.append(session.connect(uid: 1))
+            _ = session.answers(flood[flood.count - 1])
+        }
+        #expect(session.closed.count == 5)
+        #expect(session.multiplexer.metrics.limitsReached == [.connections: 5])
+        let more = session.connect(uid: 2)
+        session.send(more, .ping(1))
+        #expect(session.read(more) == ["1 OK"])
+        for client in [neighbour, more] + flood where !session.closed.contains(client) { session.disconnect(client) }
+        session.expectNothingLeft()
+    }
+}
