@@ -66,4 +66,18 @@ import Testing
         #expect(last?.hasPrefix("lost") == true)
         #expect(try #require(driver.rowCounts[slow]) < 1000)
     }
+
+    /// libpq's buffer stays as large as the largest message was.
+    @Test(arguments: [
+        "select repeat('x', 3000000)", "do $$ begin raise exception '%', repeat('x', 3000000); end $$",
+        "do $$ begin raise notice '%', repeat('x', 3000000); end $$",
+    ])
+    func aLargeMessageIsRemembered(_ sql: String) throws {
+        let driver = try PortDriver(try Cluster.shared.get())
+        let connection = try driver.connect()
+        try driver.statements(connection, "select repeat('x', 100000)")
+        #expect(!driver.port.keepsLargeMessage(connection))
+        try driver.statements(connection, sql)
+        #expect(driver.port.keepsLargeMessage(connection))
+    }
 }

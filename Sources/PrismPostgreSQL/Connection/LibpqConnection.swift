@@ -36,6 +36,11 @@ final class LibpqConnection {
     private var columns: ServerColumns?
     private var columnCache = ColumnCache()
     private var values: [UnsafeRawBufferPointer] = []
+    /// A connection that has had a larger message is not used again.
+    private static let messageBytesKeptMax = 2 << 20
+    /// The largest message so far, bytes: libpq's buffer grows to hold one, and does not shrink.
+    private var largestMessageBytes = 0
+
     private let notices = UnsafeMutablePointer<NoticeBuffer>.allocate(capacity: 1)
     private var lastWord: String?
 
@@ -62,6 +67,10 @@ final class LibpqConnection {
         PQsetNoticeReceiver(pointer, { _, _ in }, nil)
         notices.deinitialize(count: 1)
         notices.deallocate()
+    }
+
+    var keepsLargeMessage: Bool {
+        max(largestMessageBytes, notices.pointee.largestBytes) > Self.messageBytesKeptMax
     }
 
     /// -1 once libpq has closed it, which it does by itself.
@@ -178,6 +187,7 @@ final class LibpqConnection {
         _ events: Events, now: UInt64
     ) -> Step {
         let status = PQresultStatus(result)
+        largestMessageBytes = max(largestMessageBytes, PQresultMemorySize(result))
         switch status {
         case PGRES_PIPELINE_SYNC:
             guard command == .sync else { return lose(reference, events, now: now, "the server ended a batch early") }

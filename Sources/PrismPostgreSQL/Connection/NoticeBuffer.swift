@@ -17,10 +17,14 @@ struct NoticeBuffer {
     /// What the server said last before it ends a connection on which nothing runs: `ERROR`s outside of a command come as notices.
     private(set) var lastWord: String?
 
+    /// Of one notice so far, with what libpq needs around it.
+    private(set) var largestBytes = 0
+
     var isEmpty: Bool { notices.isEmpty }
 
     /// - Parameter result: libpq's, borrowed.
     mutating func add(_ result: OpaquePointer) {
+        largestBytes = max(largestBytes, PQresultMemorySize(result))
         let severity = field(result, PRISM_PG_DIAG_SEVERITY_NONLOCALIZED)
         switch severity {
         case "FATAL", "PANIC": lastWord = field(result, PRISM_PG_DIAG_MESSAGE_PRIMARY)

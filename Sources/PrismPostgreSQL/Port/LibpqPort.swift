@@ -119,6 +119,10 @@ public final class LibpqPort: PostgreSQLPort {
         canceller.cancel(libpq.handle.cancel, ticket, reportingTo: inbox)
     }
 
+    public func keepsLargeMessage(_ connection: ServerConnectionReference) -> Bool {
+        open(connection)?.keepsLargeMessage ?? false
+    }
+
     public func setReading(_ connection: ServerConnectionReference, _ isReading: Bool) {
         guard open(connection) != nil, slots[connection.slot].isReading != isReading else { return }
         slots[connection.slot].isReading = isReading

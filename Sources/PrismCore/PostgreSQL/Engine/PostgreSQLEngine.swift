@@ -225,7 +225,8 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
     /// A session may have come to the end of its lease.
     private func finishTurn(_ session: ServerSession<Port>) {
         if let transaction = session.takeEndedTransaction() { transactions[transaction] = nil }
-        guard let isReusable = session.takeRelease() else { return }
+        guard var isReusable = session.takeRelease() else { return }
+        if isReusable, context.port.keepsLargeMessage(session.connection) { isReusable = false }
         session.isLeased = false
         if session.sweep != .none {
             sweeper.finished(now: context.now, isMore: session.sweep == .full)

@@ -33,6 +33,13 @@ public protocol PostgreSQLPort: AnyObject {
 
     /// Whether to go on reading from the connection: false holds the server back while a client does not read.
     func setReading(_ connection: ServerConnectionReference, _ isReading: Bool)
+
+    /// Whether so large a message has come that the memory for it, which lives as long as the connection does, is to be given back.
+    func keepsLargeMessage(_ connection: ServerConnectionReference) -> Bool
+}
+
+extension PostgreSQLPort {
+    public func keepsLargeMessage(_ connection: ServerConnectionReference) -> Bool { false }
 }
 
 /// Names one server connection: a place in the pool, and which use of that place.

@@ -38,6 +38,17 @@ struct EngineTests {
         #expect(harness.takeAnswers() == ["0 OK", "1 OK", "2 OK"])
     }
 
+    @Test("A connection that keeps the memory of a large message is not used again")
+    func largeMessage() {
+        let harness = EngineHarness()
+        harness.submit(.query(1, "select big()"))
+        harness.server.keepsLargeMessages = true
+        let connection = harness.server.open[0]
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 OK"])
+        #expect(harness.server.closed == [connection])
+    }
+
     @Test("What the guard refuses is never sent")
     func refused() {
         let harness = EngineHarness()

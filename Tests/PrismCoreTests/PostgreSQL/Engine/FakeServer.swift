@@ -43,6 +43,7 @@ final class FakeServer: PostgreSQLPort {
     /// Which types a PREPARE is refused with.
     var refusesTypes: (String, [TypeOID]) -> String? = { _, _ in nil }
     var parameterTypes: [TypeOID] = []
+    var keepsLargeMessages = false
 
     private(set) var connecting: [ServerConnectionReference] = []
     private(set) var closed: [ServerConnectionReference] = []
@@ -55,6 +56,8 @@ final class FakeServer: PostgreSQLPort {
     func isReading(_ connection: ServerConnectionReference) -> Bool { connections[connection]?.isReading ?? false }
     func hasWork(_ connection: ServerConnectionReference) -> Bool { connections[connection]?.commands.isEmpty == false }
     func clearLog() { log.removeAll() }
+
+    func keepsLargeMessage(_ connection: ServerConnectionReference) -> Bool { keepsLargeMessages }
 
     // MARK: the test's side
 
