@@ -1,5 +1,6 @@
 """The server around PostgreSQL backends: start, health, several reactors, several backends, and its end."""
 
+import json
 import os
 import re
 import signal
@@ -57,7 +58,12 @@ class PostgresServeTests(StartTestCase):
                 return False
 
         self.until("up", answers)
-        self.assertIn("\"healthy\":true", server.admin("GET", "/status")[1])
+        self.until("healthy", lambda: "\"healthy\":true" in server.admin("GET", "/status")[1])
+        # Each change is said once, however many connects have failed.
+        events = [json.loads(line) for line in server.log.splitlines() if '"event":"backend_' in line]
+        self.assertEqual([(event["event"], event["backend"]) for event in events],
+                         [("backend_down", "main"), ("backend_up", "main")])
+        self.assertIn(self.cluster.directory, events[0]["reason"])
 
     def test_reactors_share_the_connections_and_backends_stay_apart(self):
         other = self.cluster.new_database()
@@ -118,10 +124,62 @@ backends:
             for pid in reversed(stopped):
                 os.kill(pid, signal.SIGCONT)
 
+    def cancel_one(self, client):
+        with self.assertRaises(prism.Error) as raised:
+            client.query("select pg_sleep(60)", timeout=0.05)
+        self.assertEqual(raised.exception.code, "DEADLINE_EXCEEDED")
+
+    def test_a_connection_for_cancelling_counts_in_the_budget(self):
+        def backend(name, most, more):
+            return (f"  - {{name: {name}, kind: postgresql, connections_min: 0, connections_max: {most}, {more}, "
+                    f"conninfo: {self.cluster.conninfo()} application_name={name}}}\n")
+
+        server = self.serve(config="runtime: {reactors: 1}\nbackends:\n" + backend("one", 1, "pooled: false")
+                            + backend("pooled", 3, "pooled: true") + backend("three", 3, "default: true"))
+        client = server.connect(timeout=60)
+        self.addCleanup(client.close)
+        for name in ("one", "pooled", "three"):
+            client.query("select 1", backend=name)
+            self.assertEqual(self.connections(server)[name, "control"], 0)
+            with self.assertRaises(prism.Error) as raised:
+                client.query("select pg_sleep(60)", timeout=0.2, backend=name)
+            self.assertEqual(raised.exception.code, "DEADLINE_EXCEEDED")
+        self.until("control", lambda: self.connections(server)["three", "control"] == 1)
+
+        def together(number):
+            with server.connect(timeout=60) as client:
+                return client.query("select pg_sleep(0.2), pg_backend_pid()", backend="three").rows[0][1]
+
+        self.assertEqual(len(set(processes.run(together, 8, WAIT_SECONDS_MAX))), 2)
+        counts = self.connections(server)
+        self.assertEqual([counts[name, "control"] for name in ("one", "pooled", "three")], [0, 0, 1])
+        self.assertEqual(
+            self.cluster.value("select count(*) from pg_stat_activity where application_name = 'three'"), "3")
+
+    def test_a_server_that_hangs_while_it_is_to_cancel_does_not_hold_up_the_end(self):
+        server = self.serve("--postgres", self.cluster.conninfo())
+        client = server.connect(timeout=60)
+        self.addCleanup(client.close)
+        client.query("select 1")
+        self.cancel_one(client)
+        self.until("control", lambda: self.connections(server)["main", "control"] == 1)
+        stopped = [self.cluster.pid] + list(self.cluster.children())
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            self.cancel_one(client)
+            server.signal()
+            self.assertEqual(server.wait(), 0, server.log[-2000:])
+        finally:
+            for pid in reversed(stopped):
+                os.kill(pid, signal.SIGCONT)
+
     def test_the_end_leaves_no_session_behind(self):
         server = self.serve("--postgres", self.cluster.conninfo())
         with server.connect(timeout=60) as client:
             client.query("select 1")
+            self.cancel_one(client)
+        self.until("control", lambda: self.connections(server)["main", "control"] == 1)
         self.assertEqual(server.stop(), 0)
         self.until("no sessions", lambda: self.cluster.value(
             "select count(*) from pg_stat_activity where application_name = 'prism'") == "0")
