@@ -50,10 +50,14 @@ extension Ledger {
             {
                 violation(now, "\(describe(serial)): UNKNOWN, although the server had said that it failed")
             }
-            // Only a deadline and the end do not wait for a completion that is on its way.
+            // Only a deadline and the end do not wait for a completion that is on its way, and a stream that its client does not
+            // take is cut at once, whatever becomes of its statement.
             let isOnItsWay =
                 request.wasAnsweredByBackend && (answer.code == .deadlineExceeded || context.phase == .stopped)
-            if !(request.wasSealed || requests[request.effect - 1].wasSealed || isOnItsWay) || !request.mayWrite {
+            let isCut = answer.code == .resourceExhausted && answer.stage == .stream
+            if !(request.wasSealed || requests[request.effect - 1].wasSealed || isOnItsWay || isCut)
+                || !request.mayWrite
+            {
                 violation(now, "\(describe(serial)): UNKNOWN, although it was known that nothing was done")
             }
         }
