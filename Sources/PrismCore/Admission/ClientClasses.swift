@@ -4,7 +4,10 @@ public struct ClientIdentity: Hashable, Sendable {
     public let rawValue: UInt64
 
     init(rule: Int) { rawValue = UInt64(1) << 32 | UInt64(rule) }
-    init(uid: UInt32) { rawValue = UInt64(uid) }
+    public init(uid: UInt32) { rawValue = UInt64(uid) }
+
+    private init(rawValue: UInt64) { self.rawValue = rawValue }
+    static let own = ClientIdentity(rawValue: .max)
 }
 
 /// What the clients of each identity hold, as long as one of them is connected.

@@ -1,0 +1,280 @@
+/// What waits for a backend, in the order in which it is to be served. Decision record 8 has the reasons.
+///
+/// - Between flows: deficit round robin. A flow that becomes busy waits for one round of turns at most, not for the others' backlogs.
+/// - Within a flow: first come, first served; newest first while the flow is overloaded.
+/// - What by estimate cannot be served before its deadline is not let in.
+///
+/// Adding, taking and removing by identity are O(1) and allocate nothing once the tables have grown; a flow in which nothing
+/// waits takes no place. Time is CLOCK_MONOTONIC in nanoseconds, is passed in, and must not go back.
+public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
+    public enum Admission: Sendable, Equatable {
+        case queued
+        /// The queue is at its limit, or the flow at its part of it.
+        case full
+        /// It would be served too late.
+        case late
+    }
+
+    struct Slot: Sendable {
+        var id: ID?
+        var element: Element?
+        var flow = -1
+        var since: UInt64 = 0
+        /// When it has left the queue in any case.
+        var end: UInt64 = 0
+        /// Neighbours in its flow, in the order of arrival; of a free slot, `next` is the next free one. -1: none.
+        var previous = -1
+        var next = -1
+        /// Neighbours among all, in the order of arrival.
+        var older = -1
+        var newer = -1
+    }
+
+    struct Lane: Sendable {
+        var flow: Flow
+        var head = -1
+        var tail = -1
+        var count = 0
+        /// Turns that are left to it in this round.
+        var turns = 0
+        /// Neighbours in the ring of busy lanes.
+        var previous = -1
+        var next = -1
+        /// Since when its oldest has waited too long; nil: it has not.
+        var slowSince: UInt64?
+        var isOverloaded = false
+    }
+
+    public let requestsMax: Int
+    private let acquireTimeoutNanoseconds: UInt64
+    var slots: [Slot] = []
+    private var slotByID: [ID: Int] = [:]
+    private var freeSlot = -1
+    private var oldest = -1
+    private var newest = -1
+    var lanes: [Lane] = []
+    private var laneByFlow: [Flow: Int] = [:]
+    private var freeLanes: [Int] = []
+    /// Whose turn it is; -1: nobody waits.
+    private var turn = -1
+    /// Of the flows in which something waits.
+    private var weights = 0
+    private var overloadedLanes = 0
+    private var drain = DrainEstimate()
+    /// Not let in because they would have been late.
+    public private(set) var lateTotal: UInt64 = 0
+
+    /// - Parameters:
+    ///   - requestsMax: elements that wait together.
+    ///   - acquireTimeoutNanoseconds: how long one may wait, whatever its deadline; see `expired`.
+    public init(requestsMax: Int, acquireTimeoutNanoseconds: UInt64) {
+        self.requestsMax = requestsMax
+        self.acquireTimeoutNanoseconds = acquireTimeoutNanoseconds
+    }
+
+    // MARK: Looks
+
+    public var count: Int { slotByID.count }
+    public var isEmpty: Bool { slotByID.isEmpty }
+    public func contains(_ id: ID) -> Bool { slotByID[id] != nil }
+
+    /// In some flow the newest are served first.
+    public var isOverloaded: Bool { overloadedLanes > 0 }
+
+    /// When the one that has waited longest has waited too long; nil: nobody waits.
+    public var nextExpiryNanoseconds: UInt64? {
+        oldest < 0 ? nil : saturatingSum(slots[oldest].since, acquireTimeoutNanoseconds)
+    }
+
+    /// When to come again after a refusal: by then half of what waits will have been served. 1 ms to 5 s.
+    public func retryAfterNanoseconds(now: UInt64) -> UInt64 {
+        guard let gap = drain.gapNanoseconds(now: now) else { return QueueRules.retryUnknownNanoseconds }
+        let (time, overflow) = gap.multipliedReportingOverflow(by: UInt64(count / 2))
+        return min(max(overflow ? .max : time, QueueRules.retryMinNanoseconds), QueueRules.retryMaxNanoseconds)
+    }
+
+    // MARK: Changes
+
+    /// Puts an element at the end of its flow. One that waits already is not entered twice.
+    /// - Parameters:
+    ///   - deadline: when it must have been answered.
+    ///   - serviceNanoseconds: what the backend takes for it at the least.
+    public mutating func push(
+        _ element: Element, id: ID, flow: Flow, deadline: UInt64 = .max, serviceNanoseconds: UInt64 = 0, now: UInt64
+    ) -> Admission {
+        guard slotByID[id] == nil else { return .queued }
+        let known = laneByFlow[flow]
+        let own = known.map { lanes[$0].count } ?? 0
+        guard hasRoom(for: flow, own: own, isNew: known == nil) else { return .full }
+        let wait = estimatedWait(of: flow, own: own, isNew: known == nil, now: now)
+        guard saturatingSum(saturatingSum(now, wait), serviceNanoseconds) <= deadline || isEmpty else {
+            lateTotal += 1
+            return .late
+        }
+        if isEmpty { drain.began(now: now) }
+        let lane = known ?? insertLane(flow)
+        let index = takeSlot()
+        slots[index] = Slot(
+            id: id, element: element, flow: lane, since: now,
+            end: min(deadline, saturatingSum(now, acquireTimeoutNanoseconds)), previous: lanes[lane].tail, next: -1,
+            older: newest, newer: -1)
+        if lanes[lane].tail < 0 { lanes[lane].head = index } else { slots[lanes[lane].tail].next = index }
+        lanes[lane].tail = index
+        lanes[lane].count += 1
+        if newest < 0 { oldest = index } else { slots[newest].newer = index }
+        newest = index
+        slotByID[id] = index
+        return .queued
+    }
+
+    /// Takes the next to be served. Nil: nobody waits, or the next one does not fit; it then remains the next.
+    public mutating func pop(now: UInt64, where fits: (Element) -> Bool = { _ in true }) -> Element? {
+        guard turn >= 0 else { return nil }
+        let lane = turn
+        judge(lane, now)
+        let index = lanes[lane].isOverloaded ? lanes[lane].tail : lanes[lane].head
+        guard let id = slots[index].id, let element = slots[index].element, fits(element) else { return nil }
+        // What is left of its turns is lost with its last one that waits: it cannot save up.
+        if lanes[lane].turns == 0 { lanes[lane].turns = Int(lanes[lane].flow.weight) }
+        lanes[lane].turns -= 1
+        if lanes[lane].turns == 0 { turn = lanes[lane].next }
+        drain.departed(now: now)
+        remove(id)
+        return element
+    }
+
+    /// Takes the element with this identity, wherever it stands.
+    @discardableResult
+    public mutating func remove(_ id: ID) -> Element? {
+        guard let index = slotByID.removeValue(forKey: id) else { return nil }
+        let slot = slots[index]
+        let lane = slot.flow
+        if slot.previous < 0 { lanes[lane].head = slot.next } else { slots[slot.previous].next = slot.next }
+        if slot.next < 0 { lanes[lane].tail = slot.previous } else { slots[slot.next].previous = slot.previous }
+        if slot.older < 0 { oldest = slot.newer } else { slots[slot.older].newer = slot.newer }
+        if slot.newer < 0 { newest = slot.older } else { slots[slot.newer].older = slot.older }
+        slots[index] = Slot(next: freeSlot)
+        freeSlot = index
+        lanes[lane].count -= 1
+        if lanes[lane].count == 0 { removeLane(lane) }
+        return slot.element
+    }
+
+    /// Takes one that has waited longer than the acquire timeout. Nil: nobody has.
+    public mutating func popExpired(now: UInt64) -> Element? {
+        guard let end = nextExpiryNanoseconds, end <= now else { return nil }
+        return popOldest()
+    }
+
+    /// Takes the one that has waited longest, of whatever flow.
+    public mutating func popOldest() -> Element? { oldest < 0 ? nil : slots[oldest].id.flatMap { remove($0) } }
+
+    /// Takes everything, in the order of arrival.
+    public mutating func removeAll() -> [Element] {
+        var all: [Element] = []
+        all.reserveCapacity(count)
+        while let element = popOldest() { all.append(element) }
+        return all
+    }
+
+    // MARK: Admission
+
+    /// The first half is whoever's comes first; of the other half each flow has a part by its weight, and one that is alone
+    /// leaves a sixteenth of the queue to those that come.
+    private func hasRoom(for flow: Flow, own: Int, isNew: Bool) -> Bool {
+        guard count < requestsMax else { return false }
+        let half = requestsMax / 2
+        guard count >= half else { return true }
+        let weight = Int(flow.weight)
+        let all = weights + (isNew ? weight : 0)
+        if all == weight { return own < requestsMax - requestsMax / 16 }
+        return own < max(1, half * weight / all)
+    }
+
+    /// Until the flow's share of the departures has served those before it, but no longer than until all are served.
+    private func estimatedWait(of flow: Flow, own: Int, isNew: Bool, now: UInt64) -> UInt64 {
+        guard !isEmpty, let gap = drain.gapNanoseconds(now: now) else { return 0 }
+        let weight = Int(flow.weight)
+        let before = min(count, own * (weights + (isNew ? weight : 0)) / weight)
+        let (wait, overflow) = gap.multipliedReportingOverflow(by: UInt64(before))
+        return overflow ? .max : wait
+    }
+
+    /// CoDel's test: a queue is overloaded when for an interval not even the shortest wait came down to the target. First
+    /// come, first served, the shortest wait is that of the oldest.
+    private mutating func judge(_ lane: Int, _ now: UInt64) {
+        let oldest = slots[lanes[lane].head]
+        let target = max(QueueRules.targetNanoseconds, (oldest.end - min(oldest.end, oldest.since)) / 4)
+        guard now >= saturatingSum(oldest.since, target) else {
+            lanes[lane].slowSince = nil
+            return setOverloaded(lane, false)
+        }
+        let since = lanes[lane].slowSince ?? now
+        lanes[lane].slowSince = since
+        if now >= saturatingSum(since, QueueRules.intervalNanoseconds) { setOverloaded(lane, true) }
+    }
+
+    private mutating func setOverloaded(_ lane: Int, _ isOverloaded: Bool) {
+        guard lanes[lane].isOverloaded != isOverloaded else { return }
+        lanes[lane].isOverloaded = isOverloaded
+        overloadedLanes += isOverloaded ? 1 : -1
+    }
+
+    // MARK: Tables
+
+    private mutating func takeSlot() -> Int {
+        guard freeSlot >= 0 else {
+            slots.append(Slot())
+            return slots.count - 1
+        }
+        defer { freeSlot = slots[freeSlot].next }
+        return freeSlot
+    }
+
+    /// A flow that becomes busy: behind all that have a turn in this round.
+    private mutating func insertLane(_ flow: Flow) -> Int {
+        let index = freeLanes.popLast() ?? lanes.count
+        if index == lanes.count { lanes.append(Lane(flow: flow)) } else { lanes[index] = Lane(flow: flow) }
+        laneByFlow[flow] = index
+        weights += Int(flow.weight)
+        if turn < 0 {
+            turn = index
+            lanes[index].previous = index
+            lanes[index].next = index
+        } else {
+            let last = lanes[turn].previous
+            lanes[index].previous = last
+            lanes[index].next = turn
+            lanes[last].next = index
+            lanes[turn].previous = index
+        }
+        return index
+    }
+
+    private mutating func removeLane(_ index: Int) {
+        setOverloaded(index, false)
+        let lane = lanes[index]
+        laneByFlow[lane.flow] = nil
+        weights -= Int(lane.flow.weight)
+        if lane.next == index {
+            turn = -1
+        } else {
+            lanes[lane.previous].next = lane.next
+            lanes[lane.next].previous = lane.previous
+            if turn == index { turn = lane.next }
+        }
+        freeLanes.append(index)
+    }
+}
+
+/// What holds for every queue before a backend.
+enum QueueRules {
+    /// A wait of less is no overload; nor is a quarter of what the request may wait: then no deadline is in danger.
+    static let targetNanoseconds: UInt64 = 5_000_000
+    /// CoDel's interval: longer than a burst.
+    static let intervalNanoseconds: UInt64 = 100_000_000
+    static let retryMinNanoseconds: UInt64 = 1_000_000
+    static let retryMaxNanoseconds: UInt64 = 5_000_000_000
+    /// While nothing has been measured.
+    static let retryUnknownNanoseconds: UInt64 = 100_000_000
+}
