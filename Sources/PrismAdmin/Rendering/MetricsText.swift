@@ -109,6 +109,17 @@ enum MetricsText {
         for backend in snapshot.backends {
             out.sample("prism_queue_depth", [("backend", backend.name)], backend.queueDepth)
         }
+        out.family(
+            "prism_queue_overloaded", .gauge,
+            "1: some client's requests wait too long, and its newest go first; 0: none do.")
+        for backend in snapshot.backends {
+            out.sample("prism_queue_overloaded", [("backend", backend.name)], backend.isOverloaded ? 1 : 0)
+        }
+        out.family(
+            "prism_queue_late_total", .counter, "Requests refused because they would have been answered too late.")
+        for backend in snapshot.backends {
+            out.sample("prism_queue_late_total", [("backend", backend.name)], backend.lateTotal)
+        }
         out.family("prism_backend_connections", .gauge, "Connections to the backend, by what they do.")
         for backend in snapshot.backends {
             for (state, count) in backend.connections.sorted(by: { $0.key < $1.key }) {

@@ -117,6 +117,8 @@ enum StatusJSON {
             json.bool("healthy", backend.isHealthy)
             json.string("problem", backend.problem)
             json.number("queue_depth", backend.queueDepth)
+            json.bool("overloaded", backend.isOverloaded)
+            json.number("late", backend.lateTotal)
             json.object("connections") { json in
                 for (state, count) in backend.connections.sorted(by: { $0.key < $1.key }) { json.number(state, count) }
             }

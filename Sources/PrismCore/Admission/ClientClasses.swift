@@ -13,8 +13,8 @@ public struct ClientIdentity: Hashable, Sendable {
 /// What the clients of each identity hold, as long as one of them is connected.
 struct ClientClasses {
     struct Usage: Sendable {
-        let identity: ClientIdentity
-        let weight: Int
+        let flow: Flow
+        var weight: Int { Int(flow.weight) }
         var connections = 0
         var inFlight = 0
         var bufferedBytes = 0
@@ -35,9 +35,9 @@ struct ClientClasses {
         } else {
             place = free.popLast() ?? usages.count
             if place == usages.count { usages.append(nil) }
-            usages[place] = Usage(identity: identity, weight: max(1, weight))
+            usages[place] = Usage(flow: Flow(client: identity, weight: weight))
             places[identity] = place
-            weights += max(1, weight)
+            weights += self[place].weight
         }
         self[place].connections += 1
         return place
@@ -47,7 +47,7 @@ struct ClientClasses {
     mutating func leave(_ place: Int) {
         self[place].connections -= 1
         guard self[place].connections == 0 else { return }
-        places[self[place].identity] = nil
+        places[self[place].flow.client] = nil
         weights -= self[place].weight
         usages[place] = nil
         free.append(place)

@@ -12,6 +12,8 @@ public struct WorkItem: Sendable {
     public let transaction: TransactionReference
     /// The peer's uid; scopes idempotency keys.
     public let uid: UInt32
+    /// Whose turn it takes; decided when its client connected, never by what the client says.
+    public let flow: Flow
     /// CLOCK_MONOTONIC nanoseconds; always set (`UInt64.max` at most).
     public let deadlineNanoseconds: UInt64
     /// When the session handed it over; CLOCK_MONOTONIC nanoseconds.
@@ -21,7 +23,8 @@ public struct WorkItem: Sendable {
 
     public init(
         reference: RequestReference, kind: OperationKind, isReadOnly: Bool, beginsLikeRead: Bool = false,
-        transaction: TransactionReference, uid: UInt32, deadlineNanoseconds: UInt64, submittedNanoseconds: UInt64,
+        transaction: TransactionReference, uid: UInt32, flow: Flow,
+        deadlineNanoseconds: UInt64, submittedNanoseconds: UInt64,
         frame: FrameBox
     ) {
         self.reference = reference
@@ -30,6 +33,7 @@ public struct WorkItem: Sendable {
         self.beginsLikeRead = beginsLikeRead
         self.transaction = transaction
         self.uid = uid
+        self.flow = flow
         self.deadlineNanoseconds = deadlineNanoseconds
         self.submittedNanoseconds = submittedNanoseconds
         self.frame = frame

@@ -126,7 +126,8 @@ extension Multiplexer {
         let work = WorkItem(
             reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly,
             beginsLikeRead: request.beginsLikeRead, transaction: transaction, uid: connections[index].peer.uid,
-            deadlineNanoseconds: slot.deadline, submittedNanoseconds: now,
+            flow: clientClasses[connections[index].client].flow, deadlineNanoseconds: slot.deadline,
+            submittedNanoseconds: now,
             frame: FrameBox(frame))
         actions.append(.submit(backend: Int(slot.backend), work))
     }
@@ -142,7 +143,8 @@ extension Multiplexer {
         requests[position].work = WorkItem(
             reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly,
             transaction: transactionReference(transaction), uid: connections[index].peer.uid,
-            deadlineNanoseconds: slot.deadline, submittedNanoseconds: now, frame: FrameBox(frame))
+            flow: clientClasses[connections[index].client].flow, deadlineNanoseconds: slot.deadline,
+            submittedNanoseconds: now, frame: FrameBox(frame))
         enqueue(position, in: transaction, now)
     }
 

@@ -29,6 +29,10 @@ public struct StatusSnapshot: Sendable {
         /// Why it is not; empty while it is.
         public var problem: String
         public var queueDepth: Int
+        /// Of some client the newest requests are served first: see `FairQueue`.
+        public var isOverloaded = false
+        /// Requests refused because by estimate they would have been answered too late.
+        public var lateTotal: UInt64 = 0
         /// Connections by state. SQLite: `reader`, `leased`, `writer`; PostgreSQL: `idle`, `leased`, `connecting`,
         /// `control`.
         public var connections: [String: Int]

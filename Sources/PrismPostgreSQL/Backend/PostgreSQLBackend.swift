@@ -155,6 +155,8 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
         snapshot.isHealthy = !snapshots.contains(where: \.isDown)
         snapshot.problem = snapshots.lazy.map(\.problem).first { !$0.isEmpty } ?? ""
         snapshot.queueDepth = sum(\.waiting)
+        snapshot.isOverloaded = snapshots.contains(where: \.isOverloaded)
+        snapshot.lateTotal = snapshots.reduce(0) { $0 + $1.late }
         snapshot.connections = [
             "idle": sum(\.idle), "leased": sum(\.leased), "connecting": sum(\.connecting),
             "control": canceller.isControlOpen ? 1 : 0,

@@ -11,7 +11,7 @@ public enum CoveragePoint: Int, Sendable, CaseIterable {
     case transactionLimit, transactionLost
     case lameDuckAdmitted, drainDuringTransaction, drainDuringCommit, refusedByDraining, refusedByCancelling
     case streamPaused, connectFailed, poolDownRefused, poolExhausted, planStale, typesRefused
-    case keyAwaited, keyReplayed
+    case keyAwaited, keyReplayed, refusedAsLate
     case cancelLost, cancelMissed, cancelHitFence, standbyWaitCancelled
     case lostInCommit, sessionTerminated, connectionFrozen, serverCrashed
     case cutByCancelling, stoppedWithUnflushed, notice, connectedWhileEnding, lateCompletion, outcomeUnknown

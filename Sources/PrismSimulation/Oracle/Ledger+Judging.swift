@@ -68,7 +68,10 @@ extension Ledger {
         guard let deadline = request.deadline(context.settings) else {
             return violation(context.now, "\(describe(request.serial)) was answered before it had been read")
         }
-        if answer.code == .deadlineExceeded, context.now < deadline {
+        // Refused by estimate: early is what it is for, and then it says when to come again.
+        let isEstimate = answer.stage == .queue && answer.outcome == .notExecuted && answer.retryAfterMicroseconds > 0
+        if answer.code == .deadlineExceeded, isEstimate { coverage.saw(.refusedAsLate) }
+        if answer.code == .deadlineExceeded, context.now < deadline, !isEstimate {
             let early = formattedMilliseconds(deadline - context.now)
             violation(context.now, "\(describe(request.serial)): DEADLINE_EXCEEDED \(early) ms before the deadline")
         }

@@ -32,6 +32,27 @@ import Testing
         session.expectNothingLeft()
     }
 
+    @Test("the connections of one client share a flow; the rule gives its weight, nothing that the client says does")
+    func flows() {
+        var rule = AccessPolicy.Rule(gid: 7)
+        rule.weight = 5
+        let session = Session(Session.settings { $0.access = AccessPolicy(rules: [rule, .init(uid: 2)]) })
+        let clients = [session.connect(uid: 1, gid: 7), session.connect(uid: 9, gid: 7), session.connect(uid: 2)]
+        for client in clients { session.send(client, .get(1)) }
+        let flows = session.submitted.map(\.flow)
+        #expect(flows.map(\.weight) == [5, 5, 1])
+        #expect(flows[0] == flows[1] && flows[1] != flows[2])
+        for _ in clients { session.complete() }
+        for client in clients { session.disconnect(client) }
+        session.expectNothingLeft()
+        // Without rules: the uid.
+        let open = Session()
+        let peers = [open.connect(uid: 1), open.connect(uid: 1), open.connect(uid: 2)]
+        for peer in peers { open.send(peer, .get(1)) }
+        let uids = open.submitted.map(\.flow)
+        #expect(uids[0] == uids[1] && uids[1] != uids[2])
+    }
+
     @Test("a rule's limit of connections: the next one is told so and closed, until one leaves")
     func connections() {
         let session = Self.limited { $0.connections = 2 }

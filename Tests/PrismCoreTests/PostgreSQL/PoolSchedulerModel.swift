@@ -136,6 +136,7 @@ struct PoolSchedulerModel {
                 check(isDown || wasDown, "the backend is not down")
                 check(retryAfter > 0 && retryAfter <= limits.backoffMaxNanoseconds, "retry after \(retryAfter)")
                 check(index == 0, "not the first was refused")
+            case .late: check(false, "without a deadline one was refused as late")
             case .stopping: check(isStopping, "not stopping")
             }
             answer(waiter)

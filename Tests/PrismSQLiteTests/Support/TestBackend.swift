@@ -99,7 +99,8 @@ final class TestBackend: @unchecked Sendable {
         backend.submit(
             WorkItem(
                 reference: reference, kind: request.kind, isReadOnly: request.isReadOnly || isReadOnlyTransaction,
-                beginsLikeRead: beginsLikeRead, transaction: transaction, uid: uid, deadlineNanoseconds: deadline,
+                beginsLikeRead: beginsLikeRead, transaction: transaction, uid: uid,
+                flow: Flow(client: ClientIdentity(uid: uid)), deadlineNanoseconds: deadline,
                 submittedNanoseconds: MonotonicClock.now(), frame: frame))
         return Pending(reference: reference, transaction: transaction)
     }

@@ -41,7 +41,9 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         guard !isStopping else {
             return context.fail(job, .stopping, effect: item.kind == .begin ? .ended : .unchanged)
         }
-        pool.acquire(item.reference, now: context.now)
+        pool.acquire(
+            item.reference, flow: item.flow, deadline: item.deadlineNanoseconds, isTransaction: item.kind == .begin,
+            now: context.now)
         perform()
     }
 
@@ -218,7 +220,10 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         if waiter == Sweeper.reference { return sweeper.finished(now: context.now, isMore: false) }
         guard let job = job(waiter) else { return }
         context.fail(
-            job, Failure.refusal(refusal, backend: context.settings.name, problem: lastProblem),
+            job,
+            Failure.refusal(
+                refusal, backend: context.settings.name, problem: lastProblem,
+                retryAfterNanoseconds: pool.retryAfterNanoseconds(now: context.now)),
             effect: job.item.kind == .begin ? .ended : .unchanged)
     }
 
@@ -270,7 +275,8 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         let usage = pool.usage
         return EngineSnapshot(
             idle: usage.idle, leased: usage.leased, connecting: usage.connecting, waiting: usage.waiting,
-            isDown: pool.isDown, problem: lastProblem.isEmpty ? schemaProblem ?? "" : lastProblem,
+            isOverloaded: pool.isOverloaded, late: pool.lateTotal, isDown: pool.isDown,
+            problem: lastProblem.isEmpty ? schemaProblem ?? "" : lastProblem,
             invariantViolations: context.invariantViolations)
     }
 
@@ -294,29 +300,11 @@ public struct EngineSnapshot: Sendable {
     public var leased: Int
     public var connecting: Int
     public var waiting: Int
+    public var isOverloaded = false
+    /// Requests refused because they would have been late, ever.
+    public var late: UInt64 = 0
     public var isDown: Bool
     /// The latest reason why a connection could not be opened; empty: none since the last that could.
     public var problem: String
     public var invariantViolations: UInt64
-}
-
-extension Failure {
-    static func refusal(_ refusal: PoolScheduler.Refusal, backend: String, problem: String) -> Failure {
-        switch refusal {
-        case .queueFull:
-            Failure(
-                .resourceExhausted, at: .queue, "the queue of backend \(backend) is full (queue_requests)",
-                isRetryable: true, retryAfterMicroseconds: 100_000)
-        case .acquireTimeout:
-            Failure(
-                .resourceExhausted, at: .queue,
-                "backend \(backend) had no connection free within acquire_timeout; shorten transactions, or raise connections_max",
-                isRetryable: true, retryAfterMicroseconds: 100_000)
-        case .backendDown(let retryAfterNanoseconds):
-            Failure(
-                .unavailable, at: .connect, "backend \(backend) cannot be reached: \(problem)", isRetryable: true,
-                retryAfterMicroseconds: max(1_000, retryAfterNanoseconds / 1_000))
-        case .stopping: .stopping
-        }
-    }
 }

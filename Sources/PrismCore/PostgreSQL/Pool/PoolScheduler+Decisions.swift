@@ -29,12 +29,14 @@ extension PoolScheduler {
         }
     }
 
-    /// Gives a connection that is in no list to the request that has waited longest, or puts it at the front of the idle ones.
+    /// Gives a connection that is in no list to the request whose turn it is, or puts it at the front of the idle ones.
     mutating func makeAvailable(_ index: Int, _ now: UInt64) {
-        if let waiter = waiters.firstID {
-            waiters.remove(waiter)
-            lease(index, to: waiter)
-            return
+        while let waiter = waiters.pop(now: now) {
+            guard saturatingSum(now, leastService(waiter, now)) > waiter.deadline else {
+                return lease(index, to: waiter, now)
+            }
+            lateAtTheirTurn += 1
+            refuse(waiter.reference, .late)
         }
         places[index].state = .idle
         places[index].idleSince = now
@@ -45,19 +47,22 @@ extension PoolScheduler {
         idle += 1
     }
 
-    mutating func lease(_ index: Int, to waiter: RequestReference) {
+    mutating func lease(_ index: Int, to waiter: Waiter, _ now: UInt64) {
         places[index].state = .leased
+        places[index].leasedAt = waiter.isTransaction ? 0 : now
         leased += 1
-        actions.append(.lease(waiter, reference(index)))
+        actions.append(.lease(waiter.reference, reference(index)))
+    }
+
+    /// What the server takes for it at the least.
+    func leastService(_ waiter: Waiter, _ now: UInt64) -> UInt64 {
+        waiter.isTransaction ? 0 : service.leastNanoseconds(now: now)
     }
 
     mutating func refuse(_ waiter: RequestReference, _ refusal: Refusal) { actions.append(.refuse(waiter, refusal)) }
 
     mutating func refuseAll(_ refusal: Refusal) {
-        while let waiter = waiters.firstID {
-            waiters.remove(waiter)
-            refuse(waiter, refusal)
-        }
+        while let waiter = waiters.popOldest() { refuse(waiter.reference, refusal) }
     }
 
     func downRefusal(_ now: UInt64) -> Refusal {

@@ -1,8 +1,8 @@
 /// Which request has which server connection, and when connections are opened and closed.
 ///
-/// Idle connections are used again last in, first out, so that a surplus grows old and can be closed; requests wait first
-/// come, first served. While the backend is down (a connect failed and no connection lives), nobody waits: requests are refused
-/// at once, and one connection at a time probes. Time is CLOCK_MONOTONIC in nanoseconds and is passed in; it must not go back.
+/// Idle connections are used again last in, first out, so that a surplus grows old and can be closed; requests wait in
+/// the order of `FairQueue`. While the backend is down (a connect failed and no connection lives), nobody waits: requests are
+/// refused at once, and one connection at a time probes. Time is CLOCK_MONOTONIC in nanoseconds and is passed in; it must not go back.
 ///
 /// Belongs to one reactor. After each call its actions are to be carried out, in their order; calls with a reference that is
 /// no longer valid change nothing.
@@ -45,9 +45,11 @@ public struct PoolScheduler: Sendable {
     }
 
     public enum Refusal: Sendable, Equatable {
-        /// `waitersMax` requests wait already.
+        /// `waitersMax` requests wait already, or the flow has its part of them.
         case queueFull
         case acquireTimeout
+        /// By estimate it could not be answered before its deadline.
+        case late
         /// No connection lives and the last connect failed. Retry when the next probe is due; while one is under way,
         /// after the backoff that went before it.
         case backendDown(retryAfterNanoseconds: UInt64)
@@ -64,6 +66,12 @@ public struct PoolScheduler: Sendable {
         case refuse(RequestReference, Refusal)
     }
 
+    struct Waiter: Sendable {
+        let reference: RequestReference
+        let deadline: UInt64
+        let isTransaction: Bool
+    }
+
     enum PlaceState: Sendable {
         /// In `freePlaces`.
         case free
@@ -76,6 +84,8 @@ public struct PoolScheduler: Sendable {
     struct Place: Sendable {
         var state = PlaceState.free
         var generation: UInt32 = 1
+        /// When the lease began that is under way; 0: it is one of a transaction, and says nothing of requests.
+        var leasedAt: UInt64 = 0
         /// Of the connect that is under way: how many failures had been counted when it began.
         var failuresBefore: UInt64 = 0
         var expiresAt: UInt64 = .max
@@ -98,8 +108,10 @@ public struct PoolScheduler: Sendable {
     var idle = 0
     var leased = 0
     var connecting = 0
-    /// With the time at which each has waited too long. Never any while a connection is idle.
-    var waiters = RemovableQueue<RequestReference, UInt64>()
+    /// Never any while a connection is idle.
+    var waiters: FairQueue<RequestReference, Waiter>
+    var service = ServiceEstimate()
+    var lateAtTheirTurn: UInt64 = 0
 
     /// Failed connects since the last that succeeded.
     var failures = 0
@@ -121,6 +133,8 @@ public struct PoolScheduler: Sendable {
         connectsAtOnceMax = max(1, limits.connectsAtOnceMax)
         places = Array(repeating: Place(), count: connectionsMax)
         freePlaces = Array((0..<connectionsMax).reversed())
+        waiters = FairQueue(
+            requestsMax: limits.waitersMax, acquireTimeoutNanoseconds: limits.acquireTimeoutNanoseconds)
         randomState = seed
     }
 
@@ -136,9 +150,18 @@ public struct PoolScheduler: Sendable {
     /// When the next connect may begin after one that failed, nanoseconds; nil: the last one succeeded.
     public var retryNanoseconds: UInt64? { failures > 0 ? retryAt : nil }
 
+    /// In some flow the newest are served first.
+    public var isOverloaded: Bool { waiters.isOverloaded }
+
+    /// Refused because they would have been late.
+    public var lateTotal: UInt64 { waiters.lateTotal + lateAtTheirTurn }
+
+    /// When to come again after a refusal by the queue, nanoseconds.
+    public func retryAfterNanoseconds(now: UInt64) -> UInt64 { waiters.retryAfterNanoseconds(now: now) }
+
     /// When `advance` has something to do; `.max`: never. 0 until the first call has filled the pool to its minimum.
     public var nextDeadline: UInt64 {
-        var earliest = waiters.first ?? .max
+        var earliest = waiters.nextExpiryNanoseconds ?? .max
         var index = idleFirst
         while index >= 0 {
             earliest = min(earliest, places[index].expiresAt)
@@ -168,15 +191,27 @@ public struct PoolScheduler: Sendable {
 
     /// Asks for a connection: answered by exactly one `.lease` or `.refuse`, perhaps at once, unless it is withdrawn before.
     /// A request that waits already is not entered twice.
-    public mutating func acquire(_ waiter: RequestReference, now: UInt64) {
-        guard !isStopping else { return refuse(waiter, .stopping) }
-        if idleFirst >= 0 { return lease(takeIdle(idleFirst), to: waiter) }
+    /// - Parameters:
+    ///   - deadline: when it must have been answered.
+    ///   - isTransaction: it keeps the connection for more than itself.
+    public mutating func acquire(
+        _ reference: RequestReference, flow: Flow = .own, deadline: UInt64 = .max, isTransaction: Bool = false,
+        now: UInt64
+    ) {
+        guard !isStopping else { return refuse(reference, .stopping) }
+        let waiter = Waiter(reference: reference, deadline: deadline, isTransaction: isTransaction)
+        if idleFirst >= 0 { return lease(takeIdle(idleFirst), to: waiter, now) }
         if isDown {
-            refuse(waiter, downRefusal(now))
-        } else if waiters.count < limits.waitersMax {
-            waiters.append(saturatingSum(now, limits.acquireTimeoutNanoseconds), id: waiter)
-        } else if !waiters.contains(waiter) {
-            refuse(waiter, .queueFull)
+            refuse(reference, downRefusal(now))
+        } else {
+            let admission = waiters.push(
+                waiter, id: reference, flow: flow, deadline: deadline, serviceNanoseconds: leastService(waiter, now),
+                now: now)
+            switch admission {
+            case .queued: break
+            case .full: refuse(reference, .queueFull)
+            case .late: refuse(reference, .late)
+            }
         }
         openConnections(now)
     }
@@ -211,6 +246,7 @@ public struct PoolScheduler: Sendable {
     /// A lease ends. A connection that is not reusable, or is past its lifetime, is closed.
     public mutating func release(_ connection: ServerConnectionReference, isReusable: Bool, now: UInt64) {
         guard let index = place(of: connection), places[index].state == .leased else { return }
+        if places[index].leasedAt > 0 { service.served(in: now - min(now, places[index].leasedAt), now: now) }
         if isReusable, !isStopping, now < places[index].expiresAt {
             leased -= 1
             makeAvailable(index, now)
@@ -235,10 +271,7 @@ public struct PoolScheduler: Sendable {
     /// Refuses those that have waited too long, closes what is idle or alive for too long, opens what is due. An idle
     /// connection whose lifetime has ended may be leased once more before this comes to it.
     public mutating func advance(to now: UInt64) {
-        while let end = waiters.first, end <= now, let waiter = waiters.firstID {
-            waiters.remove(waiter)
-            refuse(waiter, .acquireTimeout)
-        }
+        while let waiter = waiters.popExpired(now: now) { refuse(waiter.reference, .acquireTimeout) }
         closeExpired(now)
         settle(now)
     }

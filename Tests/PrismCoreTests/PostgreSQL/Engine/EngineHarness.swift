@@ -66,7 +66,8 @@ final class EngineHarness {
         engine.submit(
             WorkItem(
                 reference: reference, kind: OperationKind(rawValue: UInt8(request.operation))!, isReadOnly: readOnly,
-                transaction: transaction, uid: 1, deadlineNanoseconds: deadline, submittedNanoseconds: server.now,
+                transaction: transaction, uid: 1, flow: Flow(client: ClientIdentity(uid: 1)),
+                deadlineNanoseconds: deadline, submittedNanoseconds: server.now,
                 frame: frame))
         return reference
     }
