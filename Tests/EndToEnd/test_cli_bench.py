@@ -5,12 +5,14 @@ import os
 import resource
 import signal
 import subprocess
+import time
 import unittest
 
 import cli
 import paths
 from harness import StartTestCase
 
+SLOW = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000000000) select max(i) from n"
 SHORT = ("--seconds", "0.3", "--keys", "500")
 
 
@@ -132,9 +134,48 @@ class BenchTests(StartTestCase):
         self.assertIn("ulimit -Hn", done.stderr)
         self.assert_nothing_left()
 
+    def test_a_fixed_rate_offers_as_much_as_it_says(self):
+        for workload in ("kv-get", "kv-put", "kv-mixed", "sql"):
+            report = self.bench("--workload", workload, "--clients", "4", "--in-flight", "64", "--rate", "200",
+                                "--seconds", "1", "--keys", "100")
+            self.assertEqual((report["rate"], report["errors_by_code"]), (200, {}))
+            self.assertEqual(report["offered"], 200)
+            self.assertEqual(report["good"], report["offered"])
+            self.assertLessEqual(report["requests"], report["offered"])
+        self.assert_nothing_left()
+
+    def test_a_server_that_stands_still_is_seen_in_all_that_would_have_come_meanwhile(self):
+        process = subprocess.Popen(
+            [paths.binary(), "bench", "--workload", "kv-get", "--clients", "2", "--in-flight", "2", "--rate", "100",
+             "--seconds", "4", "--keys", "100", "--json"],
+            env=cli.environment(PRISM_SOCKET=self.server.socket_path), stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        while cli.run_json("status", PRISM_SOCKET=self.server.socket_path)["clients"] < 3:
+            self.assertIsNone(process.poll())
+        time.sleep(1.5)  # It has warmed up.
+        os.kill(self.server.pid, signal.SIGSTOP)
+        time.sleep(1)
+        os.kill(self.server.pid, signal.SIGCONT)
+        output, _ = process.communicate(timeout=30)
+        report = json.loads(output)
+        self.assertEqual(report["errors_by_code"], {})
+        self.assertEqual(report["good"], report["offered"])
+        # 4 were in flight; 100 were meant to be sent in that second, a tenth of which waited for at least 900 ms of it.
+        waited = {name: report["latency_microseconds"][name] for name in ("p90", "max")}
+        self.assertGreater(waited["max"], 900_000)
+        self.assertGreater(waited["p90"], 300_000)
+
+    def test_what_finds_no_place_is_counted(self):
+        report = self.bench("--workload", "sql", "--sql", SLOW, "--rate", "1000", "--timeout", "50ms", "--seconds", "1", code=1)
+        # About 20 places come free.
+        self.assertGreater(report["errors_by_code"]["UNSENT"], 900)
+        self.assertEqual(report["offered"], 1_000)
+        self.assertEqual(report["errors"] + report["good"], report["offered"])
+
     def test_usage(self):
-        for arguments in (["--workload", "none"], ["--workload", "pgbench-tpcb"], [], ["--workload", "kv-get", "--rate", "5"],
-                          ["--workload", "kv-get", "--target", "postgres://x"], ["--workload", "kv-get", "--clients", "0"],
+        for arguments in (["--workload", "none"], ["--workload", "pgbench-tpcb"], [], ["--workload", "kv-get", "--rate", "0"],
+                          ["--workload", "kv-get", "--sql", "select 1"], ["--workload", "sql", "--sql", ""], ["--workload", "kv-get", "--target", "postgres://x"], ["--workload", "kv-get", "--clients", "0"],
                           ["--workload", "kv-get", "--seconds", "5s"], ["--workload", "kv-get", "--seconds", "0"],
                           ["--workload", "kv-get", "--in-flight", "0"]):
             self.assertEqual(self.bench(*arguments, code=2)["error"]["code"], "USAGE")

@@ -1,10 +1,12 @@
 internal import PrismReactor
 internal import PrismWire
 
-/// Closed-loop load from one thread: every connection keeps its number of requests in flight, each answer sends the next.
+/// Load from one thread. A closed loop: every connection keeps its number of requests in flight, each answer sends the next. Or a
+/// fixed rate: requests are sent at their times, as long as places in flight are free.
 ///
-/// Only OK answers count as requests and into the percentiles; everything else is an error by its name. A latency goes from
-/// just before the write to just after the read that held the answer.
+/// Only OK answers count as requests and into the percentiles; everything else is an error by its name. A latency goes to just
+/// after the read that held the answer: in a closed loop from just before the write, at a fixed rate from the time at which the
+/// request was meant to be sent. What could not be sent until the end is an error as well.
 final class LoadGenerator: ReactorHandler {
     /// How long answers are waited for after the end.
     private static let lingerNanoseconds: UInt64 = 5_000_000_000
@@ -27,6 +29,11 @@ final class LoadGenerator: ReactorHandler {
     private var measuringFrom: UInt64 = 0
     private var openConnections: Int
     private var inFlight = 0
+    /// At a fixed rate.
+    private var pacer: LoadPacer?
+    private var places: LoadPlaces
+    /// Requests meant for the warm-up.
+    private var takenBefore: UInt64 = 0
     private var cpuAtStart: UInt64 = 0
     private let signals: SignalSource
     private let sidecarProcess: Int32
@@ -44,6 +51,9 @@ final class LoadGenerator: ReactorHandler {
         connections = descriptors.map { LoadConnection(descriptor: $0, slots: plan.inFlight) }
         writer = LoadRequestWriter(plan: plan, seed: seed)
         openConnections = descriptors.count
+        places = LoadPlaces(
+            connections: plan.ratePerSecond == nil ? 0 : descriptors.count,
+            slots: plan.ratePerSecond == nil ? 0 : plan.inFlight)
         report = LoadReport(plan: plan)
     }
 
@@ -60,6 +70,10 @@ final class LoadGenerator: ReactorHandler {
         }
         let now = MonotonicClock.now()
         phaseEnd = now + plan.warmUpNanoseconds
+        if let rate = plan.ratePerSecond {
+            pacer = LoadPacer(ratePerSecond: UInt64(rate), start: now)
+            return reactor.run(self)
+        }
         for (index, connection) in connections.enumerated() {
             // One by one: a request's time starts when it is written, not when the first of 10,000 is.
             let now = MonotonicClock.now()
@@ -81,10 +95,14 @@ final class LoadGenerator: ReactorHandler {
     }
 
     func endOfTick(now: UInt64) -> UInt64 {
+        if pacer != nil, phase == .warmUp || phase == .measuring { sendDue(min(now, phaseEnd - 1)) }
         if now >= phaseEnd { advance(now) }
         if phase == .ending, inFlight == 0 { finish() }
         if openConnections == 0 { finish() }
-        return phase == .done ? 0 : phaseEnd
+        guard phase != .done else { return 0 }
+        // Without a free place the next answer makes one.
+        guard let pacer, phase != .ending, places.count > 0 else { return phaseEnd }
+        return min(phaseEnd, pacer.next)
     }
 
     // MARK: Phases
@@ -94,7 +112,13 @@ final class LoadGenerator: ReactorHandler {
         case .warmUp:
             phase = .measuring
             measuringFrom = now
-            phaseEnd = now + plan.measuredNanoseconds
+            if pacer != nil {
+                // To the nanosecond: what is offered is counted by the times for which it was meant.
+                measuringFrom = phaseEnd
+                report.warmUpErrors += pacer?.skip(before: measuringFrom) ?? 0
+                takenBefore = pacer?.taken ?? 0
+            }
+            phaseEnd = measuringFrom + plan.measuredNanoseconds
             cpuAtStart = ProcessorTime.nanoseconds()
             sidecarAtStart = ProcessorTime.nanoseconds(ofProcess: sidecarProcess)
         case .measuring: beginEnding(now)
@@ -103,6 +127,11 @@ final class LoadGenerator: ReactorHandler {
     }
 
     private func beginEnding(_ now: UInt64) {
+        if let pacer {
+            let unsent = pacer.due(before: min(now, phaseEnd))
+            if unsent > 0 { report.countError("UNSENT", unsent) }
+            report.offered = pacer.taken + unsent - takenBefore
+        }
         report.measuredNanoseconds = now - measuringFrom
         report.processorNanoseconds = ProcessorTime.nanoseconds() - cpuAtStart
         if let before = sidecarAtStart, let after = ProcessorTime.nanoseconds(ofProcess: sidecarProcess) {
@@ -142,6 +171,19 @@ final class LoadGenerator: ReactorHandler {
         let id = connection.begin(slot: slot, now: now)
         inFlight += 1
         writer.append(id: id, to: &output)
+    }
+
+    /// At a fixed rate: what is due and finds a free place.
+    private func sendDue(_ now: UInt64) {
+        while places.count > 0, let intended = pacer?.take(now: now) {
+            while let (index, slot) = places.pop() {
+                let connection = connections[index]
+                guard connection.isOpen else { continue }
+                send(slot, connection, now: intended)
+                flush(index, connection)
+                break
+            }
+        }
     }
 
     /// Writes what has been collected for this connection, behind what the socket has not taken yet.
@@ -197,18 +239,20 @@ final class LoadGenerator: ReactorHandler {
         let now = MonotonicClock.now()
         let received = UnsafeRawBufferPointer(rebasing: scratch[..<count])
         if connection.incoming.isEmpty {
-            guard let used = take(received, connection, now: now) else { return }
+            guard let used = take(received, index, connection, now: now) else { return }
             if used < count { connection.incoming.append(UnsafeRawBufferPointer(rebasing: received[used...])) }
         } else {
             connection.incoming.append(received)
-            guard let used = take(connection.incoming.bytes, connection, now: now) else { return }
+            guard let used = take(connection.incoming.bytes, index, connection, now: now) else { return }
             connection.incoming.consume(used)
         }
         if !output.isEmpty { flush(index, connection) }
     }
 
     /// Handles all complete frames and sends what follows them. Answers the bytes used; nil: the connection is gone.
-    private func take(_ bytes: UnsafeRawBufferPointer, _ connection: LoadConnection, now: UInt64) -> Int? {
+    private func take(
+        _ bytes: UnsafeRawBufferPointer, _ index: Int, _ connection: LoadConnection, now: UInt64
+    ) -> Int? {
         var offset = 0
         while true {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
@@ -219,14 +263,16 @@ final class LoadGenerator: ReactorHandler {
                 return nil
             case .frame(let length):
                 let message = UnsafeRawBufferPointer(rebasing: rest[Frame.headerBytes..<(Frame.headerBytes + length)])
-                guard take(frame: message, connection, now: now) else { return nil }
+                guard take(frame: message, index, connection, now: now) else { return nil }
                 offset += Frame.headerBytes + length
             }
         }
     }
 
     /// False: the connection is gone.
-    private func take(frame: UnsafeRawBufferPointer, _ connection: LoadConnection, now: UInt64) -> Bool {
+    private func take(
+        frame: UnsafeRawBufferPointer, _ index: Int, _ connection: LoadConnection, now: UInt64
+    ) -> Bool {
         guard let answer = LoadAnswer(frame) else {
             close(connection, error: "BAD_FRAME")
             return false
@@ -245,20 +291,27 @@ final class LoadGenerator: ReactorHandler {
             return true
         }
         inFlight -= 1
-        count(answer, latencyNanoseconds: now > sentAt ? now - sentAt : 0, now: now)
-        if phase == .warmUp || phase == .measuring { send(slot, connection, now: now) }
+        count(answer, sentAt: sentAt, now: now)
+        if pacer != nil {
+            places.push(connection: index, slot: slot)
+        } else if phase == .warmUp || phase == .measuring {
+            send(slot, connection, now: now)
+        }
         return true
     }
 
-    private func count(_ answer: LoadAnswer, latencyNanoseconds: UInt64, now: UInt64) {
-        guard phase != .warmUp else {
+    private func count(_ answer: LoadAnswer, sentAt: UInt64, now: UInt64) {
+        // At a fixed rate a request belongs to the time for which it was meant.
+        guard phase != .warmUp, pacer == nil || sentAt >= measuringFrom else {
             if answer.status != 0 { report.warmUpErrors += 1 }
             return
         }
         if answer.status != 0 { return report.countError(Self.name(answer.status)) }
         if answer.isMissing { return report.countError("KEY_NOT_THERE") }
+        let latencyNanoseconds = now > sentAt ? now - sentAt : 0
         report.latency.record(nanoseconds: latencyNanoseconds)
         if phase == .measuring { report.requests += 1 }
+        if latencyNanoseconds <= plan.timeoutMicroseconds * 1_000 { report.good += 1 }
     }
 
     private func close(_ connection: LoadConnection, error: String) {

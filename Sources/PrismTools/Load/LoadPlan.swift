@@ -19,6 +19,8 @@ public struct LoadPlan: Sendable {
     public static let inFlightTotalMax = 4_000_000
     public static let keysMax = 100_000_000
     public static let valueBytesMax = 16 << 20
+    public static let rateMax = 1_000_000
+    public static let statementBytesMax = 256
 
     public var workload: Workload
     /// Of this run alone, so that no run overwrites anything or removes what another is reading: at most 58 of a-z 0-9.
@@ -37,6 +39,10 @@ public struct LoadPlan: Sendable {
     public var measuredNanoseconds: UInt64 = 10_000_000_000
     /// Runs before the measurement and is not in it.
     public var warmUpNanoseconds: UInt64 = 1_000_000_000
+    /// Requests a second, at fixed times; nil: a closed loop.
+    public var ratePerSecond: Int?
+    /// Of the sql workload, instead of reading a row: without parameters.
+    public var statement: String?
     public var keys = 10_000
     public var valueBytes = 100
 

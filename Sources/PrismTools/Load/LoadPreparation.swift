@@ -1,5 +1,7 @@
 /// Puts the keys or rows in place that a workload reads, and takes them away again.
 struct LoadPreparation {
+    /// Of what is not measured.
+    static let timeoutMicrosecondsMin: UInt64 = 30_000_000
     private static let itemsPerRequest = 1_000
     private static let bytesPerRequest = 1 << 20
 
@@ -18,12 +20,13 @@ struct LoadPreparation {
         self.client = client
         self.isInterrupted = isInterrupted
         options = RequestOptions(
-            backend: plan.backend, timeoutMicroseconds: max(plan.timeoutMicroseconds, 30_000_000))
+            backend: plan.backend, timeoutMicroseconds: max(plan.timeoutMicroseconds, Self.timeoutMicrosecondsMin))
     }
 
     /// - Parameter writer: makes the values.
     /// - Returns: false when interrupted; what is there by then has to be removed all the same.
     mutating func prepare(writer: inout LoadRequestWriter) throws(ToolError) -> Bool {
+        guard plan.statement == nil else { return true }
         if plan.workload == .sql {
             try write(
                 .query(sql: "create table \(plan.table) (id integer primary key, value text not null)", parameters: []))
@@ -45,6 +48,7 @@ struct LoadPreparation {
     /// - Parameter end: the preparation's `sentEnd`.
     /// - Returns: false when interrupted.
     func remove(below end: Int) throws(ToolError) -> Bool {
+        guard plan.statement == nil else { return true }
         if plan.workload == .sql {
             try client.call(.query(sql: "drop table if exists \(plan.table)", parameters: []), options) { _ in }
             return true

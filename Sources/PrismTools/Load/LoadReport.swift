@@ -6,6 +6,10 @@ public struct LoadReport: Sendable {
     /// Of OK answers, those that came after the end to requests sent before it included.
     public internal(set) var latency = LogLinearHistogram()
     public internal(set) var measuredNanoseconds: UInt64 = 0
+    /// OK answers that came within the requests' timeout, those after the end included.
+    public internal(set) var good: UInt64 = 0
+    /// At a fixed rate: requests that were meant for the measured time.
+    public internal(set) var offered: UInt64 = 0
     /// The generator's own, in the measured time.
     public internal(set) var processorNanoseconds: UInt64 = 0
     /// The sidecar's, in the measured time; nil where its process cannot be seen.
@@ -52,7 +56,12 @@ public struct LoadReport: Sendable {
         json.field("value_bytes", plan.valueBytes)
         json.key("seconds")
         json.double(Self.rounded(Double(measuredNanoseconds) / 1e9, 1_000))
+        json.key("rate")
+        if let rate = plan.ratePerSecond { json.double(Double(rate)) } else { json.null() }
+        json.key("offered")
+        if plan.ratePerSecond != nil { json.double(Double(offered)) } else { json.null() }
         json.field("requests", requests)
+        json.field("good", good)
         json.key("requests_per_second")
         json.double(Self.rounded(requestsPerSecond, 10))
         json.field("errors", errors)
@@ -88,8 +97,10 @@ public struct LoadReport: Sendable {
         var text = "\(plan.workload.rawValue): \(plan.clients) clients × \(plan.inFlight) in flight, "
         text += "\(DurationText.text(nanoseconds: measuredNanoseconds)) after a warm-up of "
         text += "\(DurationText.text(nanoseconds: plan.warmUpNanoseconds))\n"
+        if let rate = plan.ratePerSecond { text += "  offered     \(offered), \(rate) a second\n" }
         text += "  requests/s  \(Int(requestsPerSecond.rounded()))\n"
         text += "  requests    \(requests)\n"
+        if good < latency.count { text += "  in time     \(good)\n" }
         text += "  errors      \(errors)\n"
         for (code, count) in errorsByCode.sorted(by: { $0.key < $1.key }) { text += "    \(code)  \(count)\n" }
         if warmUpErrors > 0 { text += "  (and \(warmUpErrors) errors while warming up)\n" }

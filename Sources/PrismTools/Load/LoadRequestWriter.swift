@@ -4,7 +4,9 @@ internal import PrismWire
 /// Writes the frames of a workload's requests straight into a buffer: protobuf-c would cost the generator more than the
 /// requests cost the sidecar. A test holds it against the decoder.
 struct LoadRequestWriter {
-    static func sql(_ plan: LoadPlan) -> String { "select value from \(plan.table) where id = $1" }
+    static func sql(_ plan: LoadPlan) -> String {
+        plan.statement ?? "select value from \(plan.table) where id = $1"
+    }
     /// `k` and twelve digits.
     static let keyBytes = 13
     /// Header fields, and an operation without its value.
@@ -13,6 +15,7 @@ struct LoadRequestWriter {
     private let workload: LoadPlan.Workload
     private let namespace: [UInt8]
     private let sql: [UInt8]
+    private let hasParameter: Bool
     private let keys: UInt64
     private let valueBytes: Int
     /// Timeout and backend, and read_only where it holds for every request.
@@ -26,6 +29,7 @@ struct LoadRequestWriter {
         workload = plan.workload
         namespace = Array(plan.namespace.utf8)
         sql = Array(Self.sql(plan).utf8)
+        hasParameter = plan.statement == nil
         keys = UInt64(max(plan.keys, 1))
         valueBytes = plan.valueBytes
         var random = LoadRandom(seed: seed)
@@ -91,12 +95,13 @@ struct LoadRequestWriter {
 
     private func appendQuery(id: UInt64, _ index: UInt64, to output: inout ByteQueue) {
         let parameter = Self.varint(index << 1)  // sint64 travels zigzag.
-        let sqlBytes = sql.count
-        let bodyBytes = 2 + sqlBytes + 2 + 1 + parameter.count
+        let sqlLength = Self.varint(UInt64(sql.count))
+        let bodyBytes = 1 + sqlLength.count + sql.count + (hasParameter ? 2 + 1 + parameter.count : 0)
         appendFrame(id: id, operationTag: (0x82, 0x02), bodyBytes: bodyBytes, to: &output) { cursor in
             Self.put(0x0A, &cursor)
-            Self.put(UInt8(sqlBytes), &cursor)
+            for byte in sqlLength { Self.put(byte, &cursor) }
             Self.put(sql, &cursor)
+            guard hasParameter else { return }
             Self.put(0x12, &cursor)
             Self.put(UInt8(1 + parameter.count), &cursor)
             Self.put(0x18, &cursor)

@@ -68,7 +68,9 @@ public enum LoadRun {
     }
 
     private static func connect(_ plan: LoadPlan) throws(ToolError) -> Client {
-        try Client(path: plan.socketPath, timeoutMilliseconds: plan.timeoutMicroseconds / 1_000 + 1)
+        try Client(
+            path: plan.socketPath,
+            timeoutMilliseconds: max(plan.timeoutMicroseconds, LoadPreparation.timeoutMicrosecondsMin) / 1_000 + 1)
     }
 
     private static func raiseDescriptors(for plan: LoadPlan) throws(ToolError) {
@@ -87,7 +89,8 @@ public enum LoadRun {
     private static func openConnections(_ plan: LoadPlan) throws(ToolError) -> [CInt] {
         var descriptors: [CInt] = []
         descriptors.reserveCapacity(plan.clients)
-        let deadline = deadline(inMilliseconds: plan.timeoutMicroseconds / 1_000 + 1)
+        let deadline = deadline(
+            inMilliseconds: max(plan.timeoutMicroseconds, LoadPreparation.timeoutMicrosecondsMin) / 1_000)
         while descriptors.count < plan.clients {
             do throws(TransportError) {
                 let descriptor = try UnixStream.connect(plan.socketPath, deadline: deadline)

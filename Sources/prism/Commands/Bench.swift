@@ -5,17 +5,20 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Generate load and measure it.",
         discussion: """
-            A closed loop: every client keeps --in-flight requests in flight. First keys in a namespace bench-RUN, or rows \
+            A closed loop: every client keeps --in-flight requests in flight. With --rate a fixed rate instead: requests are \
+            meant to be sent at even times, latencies count from these times, and --in-flight is the most on each \
+            connection; what found no place until the end is counted as UNSENT. First keys in a namespace bench-RUN, or rows \
             in a table bench_rows_RUN, are put in place; then one second warms up, --seconds are measured, and all of it is \
             removed again, also after SIGINT or SIGTERM. Only OK answers count as requests and into the latencies.
 
             Workloads: kv-get; kv-put, every value another; kv-mixed, 90 % get and 10 % put; sql, a row by its primary \
-            key. pgbench-select, pgbench-tpcb, --rate and --target are not in this version.
+            key, or the statement that --sql gives. pgbench-select, pgbench-tpcb and --target are not in this version.
 
             Examples:
               prism bench --workload kv-get --clients 64 --seconds 10
               prism bench --workload kv-put --clients 64 --in-flight 16 --seconds 10 --json
               prism bench --workload sql --clients 10000 --seconds 5
+              prism bench --workload kv-get --clients 64 --in-flight 16 --rate 10000 --seconds 10
 
             Exit codes: 0 measured (look at "errors"); 1 not one request was answered OK, it was interrupted, something \
             could not be removed, or it failed; 2 usage.
@@ -39,7 +42,12 @@ struct Bench: ParsableCommand {
     @Option(help: ArgumentHelp("Size of a value.", valueName: "bytes"))
     var valueBytes = 100
 
-    @Option(help: .hidden) var rate: String?
+    @Option(help: ArgumentHelp("Requests a second, at fixed times.", valueName: "count"))
+    var rate: Int?
+
+    @Option(help: ArgumentHelp("A read-only statement for the workload sql.", valueName: "statement"))
+    var sql: String?
+
     @Option(help: .hidden) var target: String?
 
     @OptionGroup var data: DataOptions
@@ -56,6 +64,13 @@ struct Bench: ParsableCommand {
         guard seconds > 0, seconds <= 86_400 else {
             throw ValidationError("--seconds is a number above 0, at most 86400")
         }
+        if let rate { try check("--rate", rate, 1...LoadPlan.rateMax) }
+        if let sql {
+            guard workload == LoadPlan.Workload.sql.rawValue else {
+                throw ValidationError("--sql belongs to --workload sql")
+            }
+            try check("the length of --sql", sql.utf8.count, 1...LoadPlan.statementBytesMax)
+        }
         guard data.backend.utf8.count <= 64 else { throw ValidationError("--backend has at most 64 bytes") }
     }
 
@@ -66,9 +81,8 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
-        if rate != nil || target != nil {
-            throw ToolError.usage(
-                "--rate and --target are not in this version", remedy: "leave them out: a closed loop")
+        if target != nil {
+            throw ToolError.usage("--target is not in this version", remedy: "leave it out: the sidecar")
         }
         guard let workload = LoadPlan.Workload(rawValue: workload) else {
             let names = LoadPlan.Workload.allCases.map(\.rawValue).joined(separator: ", ")
@@ -85,6 +99,8 @@ struct Bench: ParsableCommand {
         plan.clients = clients
         plan.inFlight = inFlight
         plan.measuredNanoseconds = UInt64(seconds * 1e9)
+        plan.ratePerSecond = rate
+        plan.statement = sql
         plan.keys = keys
         plan.valueBytes = valueBytes
         let report = try LoadRun.run(plan)
