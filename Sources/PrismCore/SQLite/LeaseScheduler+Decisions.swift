@@ -3,9 +3,16 @@ extension LeaseScheduler {
     var mayWorkOnLeases: Bool { leaseWorkers < limits.leaseWorkersMax }
     var canLease: Bool { !leases.isEmpty && leased < limits.leasesMax && mayWorkOnLeases }
 
-    mutating func waiting(_ item: Item, begins: Transaction?, now: UInt64) -> Waiting {
-        sequence += 1
-        return Waiting(item: item, begins: begins, sinceNanoseconds: now, sequence: sequence)
+    mutating func admit(
+        _ waiter: Waiting, _ id: ID, _ queue: WritableKeyPath<Self, FairQueue<ID, Waiting>>, _ flow: Flow,
+        _ deadline: UInt64, _ now: UInt64
+    ) -> Admission {
+        guard count < limits.requestsMax else { return .full }
+        switch self[keyPath: queue].push(waiter, id: id, flow: flow, deadline: deadline, now: now) {
+        case .queued: return .queued
+        case .full: return .full
+        case .late: return .late
+        }
     }
 
     /// An open one before a new one.
@@ -48,11 +55,11 @@ extension LeaseScheduler {
         return nil
     }
 
-    mutating func nextFresh(_ idleThreads: Int) -> Work? {
+    mutating func nextFresh(_ idleThreads: Int, _ now: UInt64) -> Work? {
         guard let connection = pointReads.isEmpty && !canLease ? nil : freeSlot else { return nil }
-        let leaseIsNext =
-            canLease && (pointReads.first.map { $0.sequence > (leases.first?.sequence ?? .max) } ?? true)
-        if leaseIsNext, let taken = popLease() {
+        // In turns, so that neither waits for all of the other.
+        if !pointReads.isEmpty, canLease { prefersLease.toggle() }
+        if canLease, prefersLease || pointReads.isEmpty, let taken = popLease(now) {
             set(connection, .working(isLease: true))
             leased += 1
             if let transaction = taken.begins {
@@ -65,14 +72,14 @@ extension LeaseScheduler {
         let fair = (pointReads.count + idleThreads) / (idleThreads + 1)
         let share = min(max(fair, limits.pointReadsPerBatchMin), limits.pointReadsPerBatchMax)
         items.reserveCapacity(min(pointReads.count, share))
-        while items.count < share, let taken = pointReads.popFirst() { items.append(taken.item) }
+        while items.count < share, let taken = pointReads.pop(now: now) { items.append(taken.item) }
         guard !items.isEmpty else { return nil }
         set(connection, .working(isLease: false))
         return .pointReads(items, connection: connection)
     }
 
-    mutating func popLease() -> Waiting? {
-        guard let taken = leases.popFirst() else { return nil }
+    mutating func popLease(_ now: UInt64) -> Waiting? {
+        guard let taken = leases.pop(now: now) else { return nil }
         if let transaction = taken.begins { waitingBegins[transaction] = nil }
         return taken
     }

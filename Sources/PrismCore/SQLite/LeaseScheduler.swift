@@ -33,7 +33,10 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
 
     public enum Admission: Sendable, Equatable {
         case queued
+        /// The queue is at its limit, or the flow at its part of it.
         case full
+        /// By estimate its turn would come after its deadline.
+        case late
         /// No such transaction is open here.
         case notOpen
     }
@@ -68,8 +71,6 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     struct Waiting: Sendable {
         let item: Item
         let begins: Transaction?
-        let sinceNanoseconds: UInt64
-        let sequence: UInt64
     }
 
     struct Held: Sendable {
@@ -94,8 +95,8 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     private(set) var slots: [Slot]
     /// Slots that are `working(isLease: true)`.
     private(set) var leaseWorkers = 0
-    var pointReads = RemovableQueue<ID, Waiting>()
-    var leases = RemovableQueue<ID, Waiting>()
+    var pointReads: FairQueue<ID, Waiting>
+    var leases: FairQueue<ID, Waiting>
     var waitingBegins: [Transaction: ID] = [:]
     var transactions: [Transaction: Held] = [:]
     /// Where a transaction's waiting request stands.
@@ -104,18 +105,30 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     /// What has a connection already and can go on.
     var runnable = RemovableQueue<Runnable, Runnable>()
     var leased = 0
-    var sequence: UInt64 = 0
+    var prefersLease = false
     var prefersRunnable = true
 
     public init(limits: Limits = Limits()) {
         self.limits = limits
         slots = Array(repeating: .closed, count: max(1, limits.connectionsMax))
+        pointReads = FairQueue(
+            requestsMax: limits.requestsMax, acquireTimeoutNanoseconds: limits.acquireTimeoutNanoseconds)
+        leases = pointReads
     }
 
     // MARK: Looks
 
     /// Requests that wait for a connection or for their transaction's turn.
     public var count: Int { pointReads.count + leases.count + transactionByRequest.count }
+
+    /// Of some flow the newest are served first.
+    public var isOverloaded: Bool { pointReads.isOverloaded || leases.isOverloaded }
+    /// Refused because they would have been late.
+    public var lateTotal: UInt64 { pointReads.lateTotal + leases.lateTotal }
+    /// When to come again after a refusal, nanoseconds.
+    public func retryAfterNanoseconds(now: UInt64) -> UInt64 {
+        max(pointReads.retryAfterNanoseconds(now: now), leases.retryAfterNanoseconds(now: now))
+    }
 
     public struct Usage: Sendable, Equatable {
         public var idle = 0
@@ -143,8 +156,8 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
 
     /// When the longest waiting request has waited too long; nil: nobody waits.
     public var nextExpiryNanoseconds: UInt64? {
-        let oldest = min(pointReads.first?.sinceNanoseconds ?? .max, leases.first?.sinceNanoseconds ?? .max)
-        return oldest == .max ? nil : saturatingSum(oldest, limits.acquireTimeoutNanoseconds)
+        guard let first = pointReads.nextExpiryNanoseconds else { return leases.nextExpiryNanoseconds }
+        return min(first, leases.nextExpiryNanoseconds ?? .max)
     }
 
     /// When an idle connection is to be closed; nil: none is idle.
@@ -158,23 +171,24 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
 
     // MARK: Requests
 
-    public mutating func submitPointRead(_ item: Item, id: ID, now: UInt64) -> Admission {
-        guard count < limits.requestsMax else { return .full }
-        pointReads.append(waiting(item, begins: nil, now: now), id: id)
-        return .queued
+    public mutating func submitPointRead(
+        _ item: Item, id: ID, flow: Flow = .own, deadline: UInt64 = .max, now: UInt64
+    ) -> Admission {
+        admit(Waiting(item: item, begins: nil), id, \.pointReads, flow, deadline, now)
     }
 
-    public mutating func submitLease(_ item: Item, id: ID, now: UInt64) -> Admission {
-        guard count < limits.requestsMax else { return .full }
-        leases.append(waiting(item, begins: nil, now: now), id: id)
-        return .queued
+    public mutating func submitLease(
+        _ item: Item, id: ID, flow: Flow = .own, deadline: UInt64 = .max, now: UInt64
+    ) -> Admission {
+        admit(Waiting(item: item, begins: nil), id, \.leases, flow, deadline, now)
     }
 
-    public mutating func submitBegin(_ item: Item, id: ID, transaction: Transaction, now: UInt64) -> Admission {
-        guard count < limits.requestsMax else { return .full }
-        leases.append(waiting(item, begins: transaction, now: now), id: id)
-        waitingBegins[transaction] = id
-        return .queued
+    public mutating func submitBegin(
+        _ item: Item, id: ID, transaction: Transaction, flow: Flow = .own, deadline: UInt64 = .max, now: UInt64
+    ) -> Admission {
+        let admission = admit(Waiting(item: item, begins: transaction), id, \.leases, flow, deadline, now)
+        if admission == .queued { waitingBegins[transaction] = id }
+        return admission
     }
 
     public mutating func submitRequest(_ item: Item, id: ID, transaction: Transaction) -> Admission {
@@ -289,9 +303,9 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
         // In turns, so that neither streams nor new requests wait for all of the other.
         prefersRunnable.toggle()
         if prefersRunnable {
-            if let work = nextRunnable() ?? nextFresh(idleThreads) { return work }
+            if let work = nextRunnable() ?? nextFresh(idleThreads, now) { return work }
         } else {
-            if let work = nextFresh(idleThreads) ?? nextRunnable() { return work }
+            if let work = nextFresh(idleThreads, now) ?? nextRunnable() { return work }
         }
         for (connection, slot) in slots.enumerated() {
             if case .idle(let since) = slot, now >= saturatingSum(since, limits.idleTimeoutNanoseconds) {
@@ -305,15 +319,9 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     /// Those that have waited for a connection longer than the acquire timeout, taken out.
     public mutating func expire(now: UInt64) -> [Item] {
         var expired: [Item] = []
-        while let front = pointReads.first,
-            now >= saturatingSum(front.sinceNanoseconds, limits.acquireTimeoutNanoseconds),
-            let taken = pointReads.popFirst()
-        {
-            expired.append(taken.item)
-        }
-        while let front = leases.first, now >= saturatingSum(front.sinceNanoseconds, limits.acquireTimeoutNanoseconds),
-            let taken = popLease()
-        {
+        while let taken = pointReads.popExpired(now: now) { expired.append(taken.item) }
+        while let taken = leases.popExpired(now: now) {
+            if let transaction = taken.begins { waitingBegins[transaction] = nil }
             expired.append(taken.item)
         }
         return expired

@@ -1,6 +1,6 @@
 /// Who has the only writer next: the plain writes as groups, an interactive transaction by itself.
 ///
-/// First come, first served. A transaction's Begin waits its turn and then holds the writer until it ends; everybody else's
+/// In the order of `FairQueue`. A transaction's Begin waits its turn and then holds the writer until it ends; everybody else's
 /// writes wait meanwhile. Requests of the holder come one after another in the order sent. Removal by identity is O(1).
 public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Sendable, Item: Sendable>: Sendable {
     public struct Limits: Sendable, Equatable {
@@ -14,8 +14,10 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
 
     public enum Admission: Sendable, Equatable {
         case queued
-        /// The queue is at its limit.
+        /// The queue is at its limit, or the flow at its part of it.
         case full
+        /// By estimate its turn would come after its deadline.
+        case late
         /// No such transaction holds the writer, or it is ending.
         case notOpen
     }
@@ -35,7 +37,6 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
     private struct Waiting: Sendable {
         let item: Item
         let begins: Transaction?
-        let sinceNanoseconds: UInt64
     }
 
     private struct Holder: Sendable {
@@ -46,11 +47,15 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
     }
 
     public let limits: Limits
-    private var waiting = RemovableQueue<ID, Waiting>()
+    private var waiting: FairQueue<ID, Waiting>
     private var holder: Holder?
     private var waitingBegins: [Transaction: ID] = [:]
 
-    public init(limits: Limits = Limits()) { self.limits = limits }
+    public init(limits: Limits = Limits()) {
+        self.limits = limits
+        waiting = FairQueue(
+            requestsMax: limits.requestsMax, acquireTimeoutNanoseconds: limits.acquireTimeoutNanoseconds)
+    }
 
     public var count: Int { waiting.count + (holder?.requests.count ?? 0) }
     /// The transaction that holds the writer, or is being opened or ended on it.
@@ -58,15 +63,27 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
     public var isAbandoned: Bool { holder?.isAbandoned ?? false }
     /// Whether plain writes or a Begin wait: the sweeper makes way for them.
     public var hasWaiting: Bool { !waiting.isEmpty }
+    /// Of some flow the newest are served first.
+    public var isOverloaded: Bool { waiting.isOverloaded }
+    /// Refused because they would have been late.
+    public var lateTotal: UInt64 { waiting.lateTotal }
+    /// When to come again after a refusal, nanoseconds.
+    public func retryAfterNanoseconds(now: UInt64) -> UInt64 { waiting.retryAfterNanoseconds(now: now) }
 
     // MARK: Events
 
-    public mutating func submitWrite(_ item: Item, id: ID, now: UInt64) -> Admission {
-        admit(item, id: id, begins: nil, now: now)
+    public mutating func submitWrite(
+        _ item: Item, id: ID, flow: Flow = .own, deadline: UInt64 = .max, now: UInt64
+    ) -> Admission {
+        admit(Waiting(item: item, begins: nil), id, flow, deadline, now)
     }
 
-    public mutating func submitBegin(_ item: Item, id: ID, transaction: Transaction, now: UInt64) -> Admission {
-        admit(item, id: id, begins: transaction, now: now)
+    public mutating func submitBegin(
+        _ item: Item, id: ID, transaction: Transaction, flow: Flow = .own, deadline: UInt64 = .max, now: UInt64
+    ) -> Admission {
+        let admission = admit(Waiting(item: item, begins: transaction), id, flow, deadline, now)
+        if admission == .queued { waitingBegins[transaction] = id }
+        return admission
     }
 
     public mutating func submitRequest(_ item: Item, id: ID, transaction: Transaction) -> Admission {
@@ -87,23 +104,22 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
     }
 
     /// What the writer does now.
-    public mutating func next(writesMax: Int) -> Work {
+    public mutating func next(writesMax: Int, now: UInt64) -> Work {
         if holder != nil { return nextOfHolder() }
-        guard let front = waiting.first else { return .none }
-        if let transaction = front.begins {
-            guard let taken = popWaiting() else { return .none }
+        if let taken = waiting.pop(now: now, where: { $0.begins != nil }), let transaction = taken.begins {
+            waitingBegins[transaction] = nil
             holder = Holder(transaction: transaction)
             return .begin(transaction, taken.item)
         }
-        let writes = takeWrites(max: writesMax)
+        let writes = takeWrites(max: writesMax, now: now)
         return writes.isEmpty ? .none : .writes(writes)
     }
 
-    /// More plain writes for the group that is open; never past a waiting Begin, and none while a transaction holds the writer.
-    public mutating func takeWrites(max: Int) -> [Item] {
+    /// More plain writes for the group that is open; never past a Begin whose turn it is, and none while a transaction holds the writer.
+    public mutating func takeWrites(max: Int, now: UInt64) -> [Item] {
         var writes: [Item] = []
         guard holder == nil else { return writes }
-        while writes.count < max, let front = waiting.first, front.begins == nil, let taken = popWaiting() {
+        while writes.count < max, let taken = waiting.pop(now: now, where: { $0.begins == nil }) {
             writes.append(taken.item)
         }
         return writes
@@ -142,18 +158,15 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
     /// Those that have waited longer than the acquire timeout, taken out.
     public mutating func expire(now: UInt64) -> [Item] {
         var expired: [Item] = []
-        while let front = waiting.first, now >= saturatingSum(front.sinceNanoseconds, limits.acquireTimeoutNanoseconds),
-            let taken = popWaiting()
-        {
+        while let taken = waiting.popExpired(now: now) {
+            if let transaction = taken.begins { waitingBegins[transaction] = nil }
             expired.append(taken.item)
         }
         return expired
     }
 
     /// When the longest waiting one has waited too long; nil: nobody waits.
-    public var nextExpiryNanoseconds: UInt64? {
-        waiting.first.map { saturatingSum($0.sinceNanoseconds, limits.acquireTimeoutNanoseconds) }
-    }
+    public var nextExpiryNanoseconds: UInt64? { waiting.nextExpiryNanoseconds }
 
     /// Everything that waits, taken out: the backend stops or its database is away.
     public mutating func removeAll() -> [Item] {
@@ -163,17 +176,14 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
 
     // MARK: Decisions
 
-    private mutating func admit(_ item: Item, id: ID, begins: Transaction?, now: UInt64) -> Admission {
-        guard count < limits.requestsMax else { return .full }
-        waiting.append(Waiting(item: item, begins: begins, sinceNanoseconds: now), id: id)
-        if let begins { waitingBegins[begins] = id }
-        return .queued
-    }
-
-    private mutating func popWaiting() -> Waiting? {
-        guard let taken = waiting.popFirst() else { return nil }
-        if let transaction = taken.begins { waitingBegins[transaction] = nil }
-        return taken
+    private mutating func admit(
+        _ waiter: Waiting, _ id: ID, _ flow: Flow, _ deadline: UInt64, _ now: UInt64
+    ) -> Admission {
+        switch waiting.push(waiter, id: id, flow: flow, deadline: deadline, now: now) {
+        case .queued: .queued
+        case .full: .full
+        case .late: .late
+        }
     }
 
     private mutating func nextOfHolder() -> Work {

@@ -68,19 +68,6 @@ extension Failure {
     static let transactionEnded = Failure(.aborted, at: .execute, "the transaction has ended; begin again")
     static let stopping = Failure(.unavailable, at: .queue, "the sidecar is ending", isRetryable: true)
 
-    static func queueFull(_ backend: String) -> Failure {
-        Failure(
-            .resourceExhausted, at: .queue, "the queue of backend \(backend) is full (queue_requests)",
-            isRetryable: true, retryAfterMicroseconds: 100_000)
-    }
-
-    static func notAcquired(_ backend: String) -> Failure {
-        Failure(
-            .resourceExhausted, at: .queue,
-            "backend \(backend) had no connection free within acquire_timeout; shorten transactions, or raise reader_connections",
-            isRetryable: true, retryAfterMicroseconds: 100_000)
-    }
-
     /// The disk or the file failed under the connection: do not go on with it.
     var condemnsConnection: Bool { StatusMapping.condemnsConnection(sqliteCode) }
 }

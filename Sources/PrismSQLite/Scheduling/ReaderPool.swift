@@ -54,30 +54,43 @@ final class ReaderPool: Sendable {
     // MARK: the reactors' side
 
     func submitPointRead(_ ticket: WorkTicket, now: UInt64) -> Failure? {
-        submit { $0.submitPointRead(ticket, id: ticket.reference, now: now) }
+        submit(now) {
+            $0.submitPointRead(
+                ticket, id: ticket.reference, flow: ticket.flow, deadline: ticket.deadlineNanoseconds, now: now)
+        }
     }
 
     func submitLease(_ ticket: WorkTicket, now: UInt64) -> Failure? {
-        submit { $0.submitLease(ticket, id: ticket.reference, now: now) }
+        submit(now) {
+            $0.submitLease(
+                ticket, id: ticket.reference, flow: ticket.flow, deadline: ticket.deadlineNanoseconds, now: now)
+        }
     }
 
     func submitBegin(_ ticket: WorkTicket, now: UInt64) -> Failure? {
-        submit { $0.submitBegin(ticket, id: ticket.reference, transaction: ticket.transaction, now: now) }
+        submit(now) {
+            $0.submitBegin(
+                ticket, id: ticket.reference, transaction: ticket.transaction, flow: ticket.flow,
+                deadline: ticket.deadlineNanoseconds, now: now)
+        }
     }
 
-    func submitRequest(_ ticket: WorkTicket) -> Failure? {
-        submit { $0.submitRequest(ticket, id: ticket.reference, transaction: ticket.transaction) }
+    func submitRequest(_ ticket: WorkTicket, now: UInt64) -> Failure? {
+        submit(now) { $0.submitRequest(ticket, id: ticket.reference, transaction: ticket.transaction) }
     }
 
-    private func submit(_ enter: (inout Scheduler) -> Scheduler.Admission) -> Failure? {
-        let (admission, mustWake) = state.withLock { state -> (Scheduler.Admission?, Bool) in
-            guard !state.isClosing else { return (nil, false) }
-            return (enter(&state.scheduler), state.wantsWake())
+    private func submit(_ now: UInt64, _ enter: (inout Scheduler) -> Scheduler.Admission) -> Failure? {
+        let (admission, retryAfter, mustWake) = state.withLock { state -> (Scheduler.Admission?, UInt64, Bool) in
+            guard !state.isClosing else { return (nil, 0, false) }
+            let admission = enter(&state.scheduler)
+            let retryAfter = admission == .queued ? 0 : state.scheduler.retryAfterNanoseconds(now: now)
+            return (admission, retryAfter, state.wantsWake())
         }
         if mustWake { state.notifyOne() }
         switch admission {
         case .queued?: return nil
-        case .full?: return .queueFull(backendName)
+        case .full?: return .queueFull(backend: backendName, retryAfterNanoseconds: retryAfter)
+        case .late?: return .late(backend: backendName, retryAfterNanoseconds: retryAfter)
         case .notOpen?: return .transactionEnded
         case nil: return .stopping
         }
@@ -110,7 +123,10 @@ final class ReaderPool: Sendable {
         for ticket in left { answers.fail(ticket, .transactionEnded, effect: .ended, now: now) }
     }
 
-    func expire(now: UInt64) -> [WorkTicket] { state.withLock { $0.scheduler.expire(now: now) } }
+    /// Those that have waited too long, and when they may come again.
+    func expire(now: UInt64) -> (tickets: [WorkTicket], retryAfterNanoseconds: UInt64) {
+        state.withLock { ($0.scheduler.expire(now: now), $0.scheduler.retryAfterNanoseconds(now: now)) }
+    }
 
     var nextExpiryNanoseconds: UInt64 { state.withLock { $0.scheduler.nextExpiryNanoseconds ?? .max } }
 
@@ -125,8 +141,10 @@ final class ReaderPool: Sendable {
     // MARK: state and end
 
     var openFailure: Failure? { state.withLock { $0.openFailure } }
-    var look: (usage: Scheduler.Usage, waiting: Int) {
-        state.withLock { ($0.scheduler.usage, $0.scheduler.count) }
+    var look: (usage: Scheduler.Usage, waiting: Int, isOverloaded: Bool, late: UInt64) {
+        state.withLock {
+            ($0.scheduler.usage, $0.scheduler.count, $0.scheduler.isOverloaded, $0.scheduler.lateTotal)
+        }
     }
 
     func stop(deadlineNanoseconds: UInt64) {

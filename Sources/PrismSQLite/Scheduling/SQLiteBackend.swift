@@ -78,8 +78,8 @@ public final class SQLiteBackend: BackendPort {
             let isWriting = table.isWriting(item.transaction)
             let failure =
                 switch isWriting {
-                case true?: writer.submitRequest(ticket)
-                case false?: readers.submitRequest(ticket)
+                case true?: writer.submitRequest(ticket, now: now)
+                case false?: readers.submitRequest(ticket, now: now)
                 case nil: Failure?.some(.transactionEnded)
                 }
             guard failure?.code == .aborted, item.kind == .rollback else { return failure }
@@ -132,9 +132,14 @@ public final class SQLiteBackend: BackendPort {
     public func advance(to now: UInt64, reactor: UInt8) -> UInt64 {
         let table = tables[Int(reactor)]
         guard now >= table.nextExpiryNanoseconds else { return table.nextExpiryNanoseconds }
-        for ticket in readers.expire(now: now) + writer.expire(now: now) {
-            answers.fail(
-                ticket, .notAcquired(options.name), effect: ticket.kind == .begin ? .ended : .unchanged, now: now)
+        for (tickets, retryAfter) in [readers.expire(now: now), writer.expire(now: now)] {
+            for ticket in tickets {
+                answers.fail(
+                    ticket,
+                    .notAcquired(
+                        backend: options.name, raise: "reader_connections", retryAfterNanoseconds: retryAfter),
+                    effect: ticket.kind == .begin ? .ended : .unchanged, now: now)
+            }
         }
         // A query that turns out to write enters the writer's queue later, and no reactor sees it: look again in any case.
         table.nextExpiryNanoseconds = min(
@@ -147,12 +152,16 @@ public final class SQLiteBackend: BackendPort {
     public func snapshot() -> StatusSnapshot.Backend {
         let failure = writer.openFailure ?? readers.openFailure
         let reading = readers.look
-        return StatusSnapshot.Backend(
+        let writing = writer.look
+        var snapshot = StatusSnapshot.Backend(
             name: options.name, kind: .sqlite, isDefault: options.isDefault, isHealthy: failure == nil,
-            problem: failure?.message ?? "", queueDepth: reading.waiting + writer.waiting,
+            problem: failure?.message ?? "", queueDepth: reading.waiting + writing.waiting,
             connections: [
                 "reader": reading.usage.idle + reading.usage.busy, "writer": 1, "leased": reading.usage.leased,
             ])
+        snapshot.isOverloaded = reading.isOverloaded || writing.isOverloaded
+        snapshot.lateTotal = reading.late + writing.late
+        return snapshot
     }
 
     /// Ends everything; threads that hang are left behind after the deadline.

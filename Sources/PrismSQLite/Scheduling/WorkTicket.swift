@@ -19,6 +19,7 @@ final class WorkTicket: RequestState, @unchecked Sendable {
     let isReadOnly: Bool
     let transaction: TransactionReference
     let uid: UInt32
+    let flow: Flow
     let deadlineNanoseconds: UInt64
     /// The message; given up with the answer.
     var frame: FrameBox?
@@ -31,6 +32,7 @@ final class WorkTicket: RequestState, @unchecked Sendable {
         isReadOnly = item.isReadOnly
         transaction = item.transaction
         uid = item.uid
+        flow = item.flow
         deadlineNanoseconds = item.deadlineNanoseconds
         frame = item.frame
     }

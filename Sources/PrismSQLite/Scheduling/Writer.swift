@@ -40,22 +40,34 @@ final class Writer: Sendable {
     // MARK: other threads' side
 
     func submitWrite(_ ticket: WorkTicket, now: UInt64) -> Failure? {
-        submit { $0.submitWrite(ticket, id: ticket.reference, now: now) }
+        submit(now) {
+            $0.submitWrite(
+                ticket, id: ticket.reference, flow: ticket.flow, deadline: ticket.deadlineNanoseconds, now: now)
+        }
     }
 
     func submitBegin(_ ticket: WorkTicket, now: UInt64) -> Failure? {
-        submit { $0.submitBegin(ticket, id: ticket.reference, transaction: ticket.transaction, now: now) }
+        submit(now) {
+            $0.submitBegin(
+                ticket, id: ticket.reference, transaction: ticket.transaction, flow: ticket.flow,
+                deadline: ticket.deadlineNanoseconds, now: now)
+        }
     }
 
-    func submitRequest(_ ticket: WorkTicket) -> Failure? {
-        submit { $0.submitRequest(ticket, id: ticket.reference, transaction: ticket.transaction) }
+    func submitRequest(_ ticket: WorkTicket, now: UInt64) -> Failure? {
+        submit(now) { $0.submitRequest(ticket, id: ticket.reference, transaction: ticket.transaction) }
     }
 
-    private func submit(_ enter: (inout Queue) -> Queue.Admission) -> Failure? {
-        let admission: Queue.Admission? = change { $0.isClosing ? nil : enter(&$0.queue) }
+    private func submit(_ now: UInt64, _ enter: (inout Queue) -> Queue.Admission) -> Failure? {
+        let (admission, retryAfter) = change { state -> (Queue.Admission?, UInt64) in
+            guard !state.isClosing else { return (nil, 0) }
+            let admission = enter(&state.queue)
+            return (admission, admission == .queued ? 0 : state.queue.retryAfterNanoseconds(now: now))
+        }
         switch admission {
         case .queued?: return nil
-        case .full?: return .queueFull(options.name)
+        case .full?: return .queueFull(backend: options.name, retryAfterNanoseconds: retryAfter)
+        case .late?: return .late(backend: options.name, retryAfterNanoseconds: retryAfter)
         case .notOpen?: return .transactionEnded
         case nil: return .stopping
         }
@@ -85,7 +97,10 @@ final class Writer: Sendable {
         for ticket in left { answers.fail(ticket, .transactionEnded, effect: .ended, now: now) }
     }
 
-    func expire(now: UInt64) -> [WorkTicket] { state.withLock { $0.queue.expire(now: now) } }
+    /// Those that have waited too long, and when they may come again.
+    func expire(now: UInt64) -> (tickets: [WorkTicket], retryAfterNanoseconds: UInt64) {
+        state.withLock { ($0.queue.expire(now: now), $0.queue.retryAfterNanoseconds(now: now)) }
+    }
 
     var nextExpiryNanoseconds: UInt64 { state.withLock { $0.queue.nextExpiryNanoseconds ?? .max } }
 
@@ -103,7 +118,9 @@ final class Writer: Sendable {
     // MARK: state and end
 
     var openFailure: Failure? { state.withLock { $0.openFailure } }
-    var waiting: Int { state.withLock { $0.queue.count } }
+    var look: (waiting: Int, isOverloaded: Bool, late: UInt64) {
+        state.withLock { ($0.queue.count, $0.queue.isOverloaded, $0.queue.lateTotal) }
+    }
 
     func stop(deadlineNanoseconds: UInt64) {
         let left: [WorkTicket] = change { state in

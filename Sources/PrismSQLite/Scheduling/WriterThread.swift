@@ -71,14 +71,17 @@ final class WriterThread {
     private func take() -> Work? {
         writer.state.wait { state in
             state.isSleeping = false
-            if group.carriedCount > 0 { return .done(.carried(state.queue.takeWrites(max: group.startCapacity))) }
-            switch state.queue.next(writesMax: group.startCapacity) {
+            let now = MonotonicClock.now()
+            if group.carriedCount > 0 {
+                return .done(.carried(state.queue.takeWrites(max: group.startCapacity, now: now)))
+            }
+            switch state.queue.next(writesMax: group.startCapacity, now: now) {
             case .none: break
             case let work: return .done(.queue(work))
             }
             if state.isClosing { return .done(nil) }
             let isHeld = state.queue.holdingTransaction != nil
-            if !isHeld, MonotonicClock.now() >= sweepNanoseconds { return .done(.sweep) }
+            if !isHeld, now >= sweepNanoseconds { return .done(.sweep) }
             state.isSleeping = true
             return .wait(untilNanoseconds: isHeld ? .max : sweepNanoseconds)
         }
@@ -135,9 +138,10 @@ final class WriterThread {
         let until = groupBeganNanoseconds + writer.options.groupWaitNanoseconds
         let tickets: [WorkTicket] = writer.state.wait { state in
             state.isSleeping = false
-            let tickets = state.queue.takeWrites(max: max)
+            let now = MonotonicClock.now()
+            let tickets = state.queue.takeWrites(max: max, now: now)
             guard tickets.isEmpty, writer.options.groupWaitNanoseconds > 0, !state.queue.hasWaiting, !state.isClosing,
-                MonotonicClock.now() < until
+                now < until
             else { return .done(tickets) }
             state.isSleeping = true
             return .wait(untilNanoseconds: until)

@@ -29,28 +29,30 @@ extension ModelBackend {
         let admission: Readers.Admission
         if work.kind == .begin {
             readTransactions.insert(work.transaction)
-            admission = readers.submitBegin(reference, id: reference, transaction: work.transaction, now: now)
+            admission = readers.submitBegin(
+                reference, id: reference, transaction: work.transaction, flow: work.flow,
+                deadline: work.deadlineNanoseconds, now: now)
         } else if work.transaction != .none {
             admission = readers.submitRequest(reference, id: reference, transaction: work.transaction)
         } else if work.kind == .get {
-            admission = readers.submitPointRead(reference, id: reference, now: now)
+            admission = readers.submitPointRead(
+                reference, id: reference, flow: work.flow, deadline: work.deadlineNanoseconds, now: now)
         } else {
-            admission = readers.submitLease(reference, id: reference, now: now)
+            admission = readers.submitLease(
+                reference, id: reference, flow: work.flow, deadline: work.deadlineNanoseconds, now: now)
         }
         switch admission {
         case .queued: break
         case .full: fail(reference, queueFull, effect: work.kind == .begin ? .ended : .unchanged)
+        case .late: fail(reference, late, effect: work.kind == .begin ? .ended : .unchanged)
         case .notOpen: endWithoutTransaction(reference)
         }
         kickReaders()
         if let expiry = readers.nextExpiryNanoseconds { scheduled.append((max(now, expiry), .expire)) }
     }
 
-    var queueFull: Failure {
-        Failure(
-            .resourceExhausted, at: .queue, "the model backend's queue is full", isRetryable: true,
-            retryAfterMicroseconds: 100_000)
-    }
+    var queueFull: Failure { .queueFull(backend: "of the model", retryAfterNanoseconds: 100_000_000) }
+    var late: Failure { .late(backend: "of the model", retryAfterNanoseconds: 100_000_000) }
 
     var expired: Failure {
         Failure(.deadlineExceeded, at: .queue, "the deadline passed in the queue", isRetryable: true)

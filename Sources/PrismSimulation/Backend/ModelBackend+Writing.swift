@@ -8,12 +8,16 @@ extension ModelBackend {
         let admission: WriterQueue<RequestReference, TransactionReference, RequestReference>.Admission
         if work.kind == .begin {
             writeTransactions.insert(work.transaction)
-            admission = queue.submitBegin(reference, id: reference, transaction: work.transaction, now: now)
+            admission = queue.submitBegin(
+                reference, id: reference, transaction: work.transaction, flow: work.flow,
+                deadline: work.deadlineNanoseconds, now: now)
         } else {
-            admission = queue.submitWrite(reference, id: reference, now: now)
+            admission = queue.submitWrite(
+                reference, id: reference, flow: work.flow, deadline: work.deadlineNanoseconds, now: now)
         }
         guard admission == .queued else {
-            return fail(reference, queueFull, effect: work.kind == .begin ? .ended : .unchanged)
+            return fail(
+                reference, admission == .late ? late : queueFull, effect: work.kind == .begin ? .ended : .unchanged)
         }
         if let expiry = queue.nextExpiryNanoseconds { scheduled.append((max(now, expiry), .expire)) }
         kickWriter()
@@ -22,7 +26,7 @@ extension ModelBackend {
     func submitToHolder(_ work: WorkItem) {
         switch queue.submitRequest(work.reference, id: work.reference, transaction: work.transaction) {
         case .queued: kickWriter()
-        case .full: fail(work.reference, queueFull)
+        case .full, .late: fail(work.reference, queueFull)
         case .notOpen: endWithoutTransaction(work.reference)
         }
     }
@@ -41,10 +45,10 @@ extension ModelBackend {
         while case .idle = writer {
             if group.carriedCount > 0 {
                 let capacity = group.startCapacity
-                startGroup(capacity > 0 ? queue.takeWrites(max: capacity) : [])
+                startGroup(capacity > 0 ? queue.takeWrites(max: capacity, now: now) : [])
                 continue
             }
-            switch queue.next(writesMax: max(group.startCapacity, 1)) {
+            switch queue.next(writesMax: max(group.startCapacity, 1), now: now) {
             case .none: return
             case .writes(let references): startGroup(references)
             case .begin(let transaction, let reference):
@@ -238,7 +242,7 @@ extension ModelBackend {
             writer = .idle
             return
         case .supply(let max):
-            let more = queue.takeWrites(max: max).filter { take($0) }
+            let more = queue.takeWrites(max: max, now: now).filter { take($0) }
             return enterGroup(group.supply(more))
         case .run(let reference):
             if tickets[reference] != nil { tickets[reference]?.state = .running }

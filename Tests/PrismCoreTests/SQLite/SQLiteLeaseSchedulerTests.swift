@@ -39,6 +39,19 @@ private typealias Scheduler = LeaseScheduler<Int, String, Int>
         #expect(describe(scheduler.next(now: 0)) == "reads [4] on 1")
     }
 
+    @Test("one client's reads do not keep another's waiting, nor point reads keep leases")
+    func turns() {
+        var scheduler = make()
+        let (flood, polite) = (Flow(client: ClientIdentity(uid: 1)), Flow(client: ClientIdentity(uid: 2)))
+        for item in 1...20 { _ = scheduler.submitPointRead(item, id: item, flow: flood, now: 0) }
+        _ = scheduler.submitPointRead(100, id: 100, flow: polite, now: 0)
+        _ = scheduler.submitLease(101, id: 101, flow: polite, now: 0)
+        var works: [String] = []
+        for _ in 0..<3 { works.append(describe(scheduler.next(now: 0))) }
+        #expect(works.contains { $0.hasPrefix("lease 101") })
+        #expect(works.contains { $0.hasPrefix("reads [1, 100]") })
+    }
+
     @Test("leases that slow clients hold never take the connections of point reads")
     func reserved() {
         var scheduler = make()
