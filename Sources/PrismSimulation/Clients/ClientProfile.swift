@@ -1,3 +1,6 @@
+internal import PrismCore
+import PrismWire
+
 /// What kind of app a client is; drawn once for a run. Chances are per mille.
 struct ClientProfile {
     enum Ending: CaseIterable {
@@ -11,6 +14,17 @@ struct ClientProfile {
 
     enum Fault: CaseIterable {
         case emptyFrame, longFrame, undecodable, idZero, duplicate, halfFrame, random, mutated
+    }
+
+    /// Asks for the same thing over and over, at an even pace.
+    struct Steady {
+        var kind: OperationKind
+        /// Requests it sends at each of its steps, as far as `inFlightMax` allows.
+        var perStep: Int
+        /// 0: the default.
+        var timeoutMicroseconds: UInt64 = 0
+        /// After the start, nanoseconds; then it ends.
+        var untilNanoseconds: UInt64
     }
 
     var requests = 20
@@ -39,6 +53,8 @@ struct ClientProfile {
     var fault: Fault?
     var uid: UInt32 = 1_000
     var socketBytes = 65_536
+    /// Nil: it asks for whatever is drawn.
+    var steady: Steady?
 
     static func draw(_ random: inout SeededGenerator) -> ClientProfile {
         var profile = ClientProfile()

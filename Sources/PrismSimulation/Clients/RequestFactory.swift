@@ -7,6 +7,7 @@ struct RequestFactory {
 
     /// The next request of a client, entered into the ledger; nil: it has nothing to ask now.
     static func make(_ client: SimulatedClient, _ ledger: Ledger, now: UInt64) -> RequestRecord {
+        if let steady = client.profile.steady { return make(steady, client, ledger) }
         if let record = repetition(client, ledger, now) { return record }
         let kind = chooseKind(client)
         var record = RequestRecord(
@@ -41,6 +42,18 @@ struct RequestFactory {
             client.keyed.append(record)
             if client.keyed.count > 4 { client.keyed.removeFirst() }
         }
+        return record
+    }
+
+    private static func make(
+        _ steady: ClientProfile.Steady, _ client: SimulatedClient, _ ledger: Ledger
+    ) -> RequestRecord {
+        var record = RequestRecord(
+            serial: ledger.requests.count + 1, client: client.number, id: client.nextID, kind: steady.kind)
+        client.nextID += 1
+        record.isReadOnly = steady.kind.isKeyValueRead
+        record.timeoutMicroseconds = steady.timeoutMicroseconds
+        record.isOnPostgreSQL = client.postgreSQL.first ?? false
         return record
     }
 

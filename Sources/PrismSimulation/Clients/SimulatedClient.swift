@@ -70,6 +70,11 @@ final class SimulatedClient {
         socket = SimulatedSocket(capacityBytes: profile.socketBytes)
     }
 
+    /// How many requests a steady client has sent at the end of a step.
+    func last(_ steady: ClientProfile.Steady, at time: UInt64) -> Int {
+        time < steady.untilNanoseconds ? created + steady.perStep : created
+    }
+
     var hasUnsent: Bool { outboxHead < outbox.count }
 
     func queue(_ bytes: [UInt8], serial: Int = 0, isFault: Bool = false) {

@@ -31,7 +31,7 @@ extension Simulation {
         let wantsToRead = !client.socket.toClient.isEmpty && !client.profile.neverReads
         let canCreate = !client.hasFinishedSending && client.outstandingCount < client.profile.inFlightMax
         if wantsToRead || canCreate || (client.hasUnsent && client.socket.roomToServer > 0) {
-            let sleeps = client.random.chance(20)
+            let sleeps = client.profile.steady == nil && client.random.chance(20)
             let pause =
                 sleeps
                 ? client.random.spread(10_000_000, 3_000_000_000)
@@ -66,10 +66,12 @@ extension Simulation {
 
     private func write(_ client: SimulatedClient, _ time: UInt64) {
         let profile = client.profile
-        let last = min(profile.requests, profile.endsAfter)
+        let last =
+            profile.steady.map { client.last($0, at: time - Scenario.start) }
+            ?? min(profile.requests, profile.endsAfter)
         while !client.hasFinishedSending, client.created < last, client.outstandingCount < profile.inFlightMax {
             send(RequestFactory.make(client, ledger, now: time), client, time)
-            if !client.random.chance(700) { break }
+            if profile.steady == nil, !client.random.chance(700) { break }
         }
         if client.created >= last, !client.hasFinishedSending {
             if let fault = profile.fault, !client.hasDoneWrong { doWrong(client, fault, time) }

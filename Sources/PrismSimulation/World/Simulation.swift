@@ -37,12 +37,12 @@ public final class Simulation {
     var streamBytes: [RequestReference: Int] = [:]
     var hasSabotaged = false
 
-    init(seed: UInt64, sabotage: Sabotage?, trace: ((UInt64, String) -> Void)?) {
+    init(seed: UInt64, sabotage: Sabotage?, scenario given: Scenario? = nil, trace: ((UInt64, String) -> Void)?) {
         self.seed = seed
         self.sabotage = sabotage
         var random = SeededGenerator(seed: seed)
         var drawing = random.fork()
-        let scenario = Scenario.draw(&drawing)
+        let scenario = given ?? Scenario.draw(&drawing)
         let ledger = Ledger(start: Scenario.start, trace: trace)
         self.scenario = scenario
         self.ledger = ledger
@@ -86,6 +86,14 @@ public final class Simulation {
             seed: seed, violations: ledger.violations, coverage: ledger.coverage, digest: ledger.digest,
             requests: ledger.requests.count, answers: ledger.answers,
             virtualNanoseconds: simulation.now - Scenario.start)
+    }
+
+    /// Runs a load to its end.
+    /// - Parameter seed: of the order of events that are due together.
+    public static func run(_ load: Load, seed: UInt64) -> Load.Result {
+        let simulation = Simulation(seed: seed, sabotage: nil, scenario: load.scenario, trace: nil)
+        simulation.run()
+        return Load.Result(simulation.ledger, simulation.scenario, milliseconds: load.milliseconds)
     }
 
     private func run() {
