@@ -80,7 +80,7 @@ def _environment():
     return {**clean, "LC_ALL": "C.UTF-8"}
 
 
-def _die_with_parent():
+def die_with_parent():
     # Behind the change of user, which would clear it.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
@@ -185,7 +185,7 @@ class Cluster:
             command += ["-c", f"{name}={value}"]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
-                                            env=_environment(), preexec_fn=_die_with_parent, **self._as_server_user())
+                                            env=_environment(), preexec_fn=die_with_parent, **as_server_user())
         self.wait_until_ready()
 
     def wait_until_ready(self):
@@ -273,7 +273,7 @@ class Cluster:
         self.close()
 
     def _initialise(self):
-        user = self._as_server_user()
+        user = as_server_user()
         password_path = os.path.join(self.directory, "password")
         with open(password_path, "w") as file:
             file.write(self.password)
@@ -289,12 +289,13 @@ class Cluster:
         with open(self.log_path, "ab"):
             pass
 
-    @staticmethod
-    def _as_server_user():
-        if os.geteuid() != 0:
-            return {}
-        user = _server_user()
-        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+def as_server_user():
+    """How subprocess starts what must not run as root."""
+    if os.geteuid() != 0:
+        return {}
+    user = _server_user()
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 def is_running(pid):

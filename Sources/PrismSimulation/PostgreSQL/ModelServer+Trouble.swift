@@ -80,7 +80,7 @@ extension ModelServer {
             .failed(
                 ServerError(
                     severity: .fatal, sqlState: "57P01",
-                    message: "terminating connection due to administrator command")))
+                    message: "terminating connection due to administrator command", routine: "ProcessInterrupts")))
         session.outbox.append(.lost("terminated by the administrator"))
         bury(session)
     }

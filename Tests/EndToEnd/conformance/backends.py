@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 
+import pooler
 import postgres
 from harness import Server
 
@@ -91,7 +92,23 @@ class PostgreSQL:
             postgres.shared().sql(f"drop database {self.database} with (force)")
 
 
-ALL = (SQLite, PostgreSQL)
+class PooledPostgreSQL(PostgreSQL):
+    """The same behind PgBouncer in transaction mode."""
+
+    name = "pooled"
+
+    @staticmethod
+    def why_not():
+        return pooler.why_not()
+
+    class Place(PostgreSQL.Place):
+        def start(self, config=None):
+            conninfo = pooler.shared().conninfo(self.database)
+            backend = f"backends:\n  - {{name: main, kind: postgresql, pooled: true, conninfo: {conninfo}}}\n"
+            return Server(config=(config or "") + backend, sqlite=False)
+
+
+ALL = (SQLite, PostgreSQL, PooledPostgreSQL)
 
 
 def series(count, start=1):

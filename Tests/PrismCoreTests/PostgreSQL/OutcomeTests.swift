@@ -4,23 +4,26 @@ import Testing
 @testable import PrismCore
 
 @Suite("Outcomes, Documentation") struct OutcomeTests {
-    private static func error(_ severity: ServerError.Severity, _ state: String = "XX000") -> Ending {
-        .error(ServerError(severity: severity, sqlState: state, message: "m"))
+    private static func error(
+        _ severity: ServerError.Severity, _ state: String = "XX000", routine: String = "ProcessInterrupts"
+    ) -> Ending {
+        .error(ServerError(severity: severity, sqlState: state, message: "m", routine: routine))
     }
 
     private static let endings: [(String, Ending)] = [
-        ("ERROR", error(.error)), ("FATAL", error(.fatal)), ("PANIC", error(.panic)), ("lost", .connectionLost),
+        ("ERROR", error(.error)), ("FATAL", error(.fatal)), ("PANIC", error(.panic)),
+        ("a pooler's FATAL", error(.fatal, "08P01", routine: "")), ("lost", .connectionLost),
         ("answered early", .cancelledLate), ("standby wait cancelled", .replicationWaitCancelled),
     ]
 
     /// One letter an ending: N NOT_EXECUTED, U UNKNOWN.
     private static let table: [(CommitPosition, String, transactional: String, outside: String)] = [
-        (.notBegun, "nothing that commits was sent", "NNNNNN", "NNNNNN"),
-        (.readOnly, "held to reading by the server", "NNNNNN", "NNNNNN"),
-        (.inTransaction, "in a transaction, before COMMIT", "NNNNNU", "NNNNNU"),
-        (.running, "runs on its own", "NNUUUU", "UUUUUU"),
-        (.complete, "has completed on its own, is being committed", "NUUUUU", "UUUUUU"),
-        (.commitSent, "COMMIT was sent", "NUUUUU", "NUUUUU"),
+        (.notBegun, "nothing that commits was sent", "NNNNNNN", "NNNNNNN"),
+        (.readOnly, "held to reading by the server", "NNNNNNN", "NNNNNNN"),
+        (.inTransaction, "in a transaction, before COMMIT", "NNNNNNU", "NNNNNNU"),
+        (.running, "runs on its own", "NNUUUUU", "UUUUUUU"),
+        (.complete, "has completed on its own, is being committed", "NUUUUUU", "UUUUUUU"),
+        (.commitSent, "COMMIT was sent", "NUUUUUU", "NUUUUUU"),
     ]
 
     @Test("every combination of kind, position and ending has its outcome")

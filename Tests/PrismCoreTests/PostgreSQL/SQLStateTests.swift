@@ -11,13 +11,23 @@ import Testing
     @Test("docs/errors.md has every SQLSTATE as the program maps it")
     func documented() throws {
         var lines = ["| SQLSTATE | Condition | Status | Retry after | What to do |", "|---|---|---|---|---|"]
-        for row in SQLStateTable.rows + [SQLStateTable.stalePlan, SQLStateTable.raised, SQLStateTable.notConnected] {
+        for row in SQLStateTable.rows + [
+            SQLStateTable.stalePlan, SQLStateTable.raised, SQLStateTable.notConnected, SQLStateTable.pooler,
+        ] {
             let state = row.state.isEmpty ? "" : "`\(row.state)`"
             lines.append(
                 "| \(state) | \(row.name) | `\(row.code.name)` | "
                     + "\(DocumentTable.duration(row.retryAfterMicroseconds)) | \(row.remedy) |")
         }
         try DocumentTable.hold("docs/errors.md", "sqlstate", lines.joined(separator: "\n") + "\n")
+    }
+
+    @Test("what a pooler says of a server that it has lost is not the client's mistake")
+    func pooler() {
+        let lost = ServerError(severity: .fatal, sqlState: "08P01", message: "server conn crashed?")
+        #expect(SQLStateMapping.code(of: lost, at: .execute) == .unavailable)
+        let mistaken = ServerError(sqlState: "08P01", message: "bind message supplies 1", routine: "exec_bind_message")
+        #expect(SQLStateMapping.code(of: mistaken, at: .execute) == .invalidArgument)
     }
 
     @Test("docs/errors.md has every refusal of client SQL")

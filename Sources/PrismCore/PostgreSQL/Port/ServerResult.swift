@@ -91,6 +91,10 @@ public struct ServerError: Error, Sendable, Equatable {
     /// The function of the server's source that raised it; unlike the message it is never translated.
     public var routine: String
 
+    /// Said by a pooler or proxy on the way, of a connection that it has lost or cannot make: PostgreSQL names the function that
+    /// raised an error in each of its own.
+    var isOfPooler: Bool { routine.isEmpty && (severity != .error || sqlState.hasPrefix("08")) }
+
     public init(
         severity: Severity = .error, sqlState: String, message: String, detail: String = "", hint: String = "",
         position: UInt32 = 0, constraint: String = "", routine: String = ""

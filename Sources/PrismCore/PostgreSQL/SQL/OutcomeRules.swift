@@ -55,5 +55,8 @@ private func ofCommit(_ ending: Ending) -> Outcome {
     return .notExecuted
 }
 
-/// Codes that say themselves that nobody knows: transaction_resolution_unknown, statement_completion_unknown.
-private func leavesOpen(_ error: ServerError) -> Bool { error.sqlState == "08007" || error.sqlState == "40003" }
+/// What is no word on the commit: codes that say so themselves (transaction_resolution_unknown, statement_completion_unknown),
+/// and a pooler that has lost its server.
+private func leavesOpen(_ error: ServerError) -> Bool {
+    error.sqlState == "08007" || error.sqlState == "40003" || error.isOfPooler
+}

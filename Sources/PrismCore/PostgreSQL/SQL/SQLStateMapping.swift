@@ -4,6 +4,7 @@ public import PrismWire
 public enum SQLStateMapping {
     static func row(of error: ServerError, at stage: Stage) -> SQLStateTable.Row {
         if error.sqlState == "0A000", isStalePlan(error) { return SQLStateTable.stalePlan }
+        if error.sqlState == "08P01", error.isOfPooler { return SQLStateTable.pooler }
         let row =
             SQLStateTable.byState[error.sqlState] ?? SQLStateTable.byState[String(error.sqlState.prefix(2))]
             ?? SQLStateTable.raised

@@ -186,5 +186,10 @@ enum SQLStateTable {
         "the server did not let Prism in; check the backend's conninfo and password, the role, the database and pg_hba.conf"
     )
 
+    /// What PgBouncer gives to everything that went wrong behind it.
+    static let pooler = Row(
+        "", "08P01 of a pooler", .unavailable, retry: serverState,
+        "the pooler has lost the server, or cannot reach it; look at its log")
+
     static let byState: [String: Row] = Dictionary(rows.map { ($0.state, $0) }, uniquingKeysWith: { first, _ in first })
 }
