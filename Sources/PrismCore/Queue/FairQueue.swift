@@ -111,7 +111,7 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
             lateTotal += 1
             return .late
         }
-        if isEmpty { drain.began(now: now) }
+        if isEmpty { drain.began() }
         let lane = known ?? insertLane(flow)
         let index = takeSlot()
         slots[index] = Slot(

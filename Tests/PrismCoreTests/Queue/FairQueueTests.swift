@@ -218,6 +218,19 @@ import Testing
         #expect(queue.push(22, timeout: 10, service: 20, at: 1_251) == .queued)
     }
 
+    @Test("what the first ones wait while connections are opened says nothing of the others")
+    func opening() {
+        var queue = Queue()
+        for id in 1...900 { queue.push(id) }
+        #expect(queue.pop(4, at: 300).count == 4)
+        #expect(queue.push(1_000, timeout: 100, at: 301) == .queued)
+        #expect(queue.pop(1, at: 310).count == 1)
+        for now in 311..<400 as Range<UInt64> { _ = queue.pop(4, at: now) }
+        // 540 wait and 4 leave each millisecond.
+        #expect(queue.push(1_001, timeout: 200, at: 400) == .queued)
+        #expect(queue.push(1_002, timeout: 100, at: 400) == .late)
+    }
+
     @Test("one slow statement does not count for all that follow")
     func slow() {
         var queue = Queue()
@@ -235,9 +248,9 @@ import Testing
         #expect(queue.queue.retryAfterNanoseconds(now: 0) == 100 * Self.milliseconds)
         for id in 1...20 { queue.push(id) }
         queue.run(from: 0, until: 251, gap: 10)
-        #expect(queue.queue.retryAfterNanoseconds(now: 251 * Self.milliseconds) / Self.milliseconds == 98)
+        #expect(queue.queue.retryAfterNanoseconds(now: 251 * Self.milliseconds) / Self.milliseconds == 100)
         for id in 21...900 { queue.push(id, timeout: 1_000_000, at: 251) }
-        #expect(queue.queue.retryAfterNanoseconds(now: 251 * Self.milliseconds) / Self.milliseconds == 4_453)
+        #expect(queue.queue.retryAfterNanoseconds(now: 251 * Self.milliseconds) / Self.milliseconds == 4_500)
         while queue.queue.count > 1 { _ = queue.pop(251) }
         #expect(queue.queue.retryAfterNanoseconds(now: 251 * Self.milliseconds) == Self.milliseconds)
     }
