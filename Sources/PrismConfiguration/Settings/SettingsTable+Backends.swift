@@ -8,7 +8,9 @@ extension SettingsTable {
             "Serves requests that name no backend. Exactly one is the default; a single backend is it by itself."),
         .integer(
             "queue_requests", \.queueRequests, 65_536, in: 1...1_000_000, "Requests that wait for it."
-        ).limit("`RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry."),
+        ).limit(
+            "`RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry; above half of it for clients that have more than their part."
+        ),
     ]
 
     static let sqlite: [Setting<BackendDraft>] = [
