@@ -25,6 +25,10 @@ build:  ## the release binary, .build/release/prism
 test:  ## install what the tests need and run all of them
 	@scripts/test.sh
 
+.PHONY: bench-load
+bench-load: build  ## measure what holds when there is too much: overload, floods, deadlines; as root
+	@scripts/bench.sh load $(ARGUMENTS)
+
 .PHONY: bench
 bench: build  ## measure the release binary and what it is compared with; ARGUMENTS=--help lists what can be set
 	@scripts/bench.sh $(ARGUMENTS)

@@ -6,7 +6,6 @@ How to read it, and what is unfair about it: docs/measurements.md."""
 import argparse
 import json
 import os
-import re
 import shutil
 import signal
 import sys
@@ -72,16 +71,6 @@ def measure(options, directory, sockets):
             subject.close()
 
 
-def write_between_markers(path, text):
-    with open(path) as file:
-        document = file.read()
-    changed, count = re.subn(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{text}{END}", document, flags=re.DOTALL)
-    if count != 1:
-        sys.exit(f"{path} does not have the markers {BEGIN} and {END} once")
-    with open(path, "w") as file:
-        file.write(changed)
-
-
 def main():
     options = parse()
     if not os.access(options.binary, os.X_OK):
@@ -114,7 +103,7 @@ def main():
     print(text)
     print(f"bench: every figure of every round: {path}", file=sys.stderr)
     if options.write:
-        write_between_markers(options.write, text)
+        report.write_between_markers(options.write, BEGIN, END, text)
     failed = False
     errors = sum(entry["errors"] for case in result["cases"] for entry in case["rounds"])
     if errors:

@@ -2,8 +2,10 @@
 
 import os
 import platform
+import re
 import statistics
 import subprocess
+import sys
 
 WORKLOADS = {"kv-get": "Reads: `kv-get`", "kv-put": "Durable writes: `kv-put`, synchronous=FULL",
              "sql": "SQL: `sql`, a row by its primary key"}
@@ -29,6 +31,16 @@ def machine(directory, binary):
         "prism": subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.strip(), "commit": commit,
         "load_average_before": os.getloadavg()[0],
     }
+
+
+def write_between_markers(path, begin, end, text):
+    with open(path) as file:
+        document = file.read()
+    changed, count = re.subn(f"{begin}.*?{end}", lambda _: f"{begin}\n{text}{end}", document, flags=re.DOTALL)
+    if count != 1:
+        sys.exit(f"{path} does not have the markers {begin} and {end} once")
+    with open(path, "w") as file:
+        file.write(changed)
 
 
 def file_system(directory):

@@ -56,10 +56,15 @@ public struct LoadReport: Sendable {
         json.field("value_bytes", plan.valueBytes)
         json.key("seconds")
         json.double(Self.rounded(Double(measuredNanoseconds) / 1e9, 1_000))
-        json.key("rate")
-        if let rate = plan.ratePerSecond { json.double(Double(rate)) } else { json.null() }
-        json.key("offered")
-        if plan.ratePerSecond != nil { json.double(Double(offered)) } else { json.null() }
+        if let rate = plan.ratePerSecond {
+            json.field("rate", rate)
+            json.field("offered", offered)
+        } else {
+            for name in ["rate", "offered"] {
+                json.key(name)
+                json.null()
+            }
+        }
         json.field("requests", requests)
         json.field("good", good)
         json.key("requests_per_second")
