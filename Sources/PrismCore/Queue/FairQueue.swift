@@ -1,11 +1,12 @@
 /// What waits for a backend, in the order in which it is to be served. Decision record 8 has the reasons.
 ///
-/// - Between flows: deficit round robin. A flow that becomes busy waits for one round of turns at most, not for the others' backlogs.
+/// - Between flows: start-time fair queueing. The flow goes next that has had the least of the backend's time for its weight since it
+///   became busy; one that becomes busy begins where the others are, so it is next, not behind their backlogs.
 /// - Within a flow: first come, first served; newest first while the flow is overloaded.
 /// - What by estimate cannot be served before its deadline is not let in.
 ///
-/// Adding, taking and removing by identity are O(1) and allocate nothing once the tables have grown; a flow in which nothing
-/// waits takes no place. Time is CLOCK_MONOTONIC in nanoseconds, is passed in, and must not go back.
+/// Adding, taking and removing by identity cost no more than the logarithm of the number of busy flows, and allocate nothing once
+/// the tables have grown. Time is CLOCK_MONOTONIC in nanoseconds, is passed in, and must not go back.
 public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     public enum Admission: Sendable, Equatable {
         case queued
@@ -35,11 +36,12 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
         var head = -1
         var tail = -1
         var count = 0
-        /// Turns that are left to it in this round.
-        var turns = 0
-        /// Neighbours in the ring of busy lanes.
-        var previous = -1
-        var next = -1
+        /// What it had had of the backend, for its weight, when its next request begins; virtual nanoseconds.
+        var start: UInt64 = 0
+        /// Since when it waits for its turn; of equal starts the least goes first.
+        var order: UInt64 = 0
+        /// In `busy`.
+        var position = 0
         /// Since when its oldest has waited too long; nil: it has not.
         var slowSince: UInt64?
         var isOverloaded = false
@@ -53,12 +55,20 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     private var oldest = -1
     private var newest = -1
     var lanes: [Lane] = []
-    private var laneByFlow: [Flow: Int] = [:]
-    private var freeLanes: [Int] = []
-    /// Whose turn it is; -1: nobody waits.
-    private var turn = -1
+    var laneByFlow: [Flow: Int] = [:]
+    var freeLanes: [Int] = []
+    /// Lanes in which something waits: a heap, the next one first.
+    var busy: [Int] = []
+    /// What is known of flows, busy or not.
+    var past: [Flow: Past] = [:]
+    /// Where the flows stand: the start of what was served last.
+    var virtualTime: UInt64 = 0
+    var latestFinish: UInt64 = 0
+    var orders: UInt64 = 0
+    /// What a request takes, of flows of which nothing is known.
+    var typicalCost: UInt64 = QueueRules.unknownCostNanoseconds
     /// Of the flows in which something waits.
-    private var weights = 0
+    var weights = 0
     private var overloadedLanes = 0
     private var drain = DrainEstimate()
     /// Not let in because they would have been late.
@@ -129,15 +139,11 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
 
     /// Takes the next to be served. Nil: nobody waits, or the next one does not fit; it then remains the next.
     public mutating func pop(now: UInt64, where fits: (Element) -> Bool = { _ in true }) -> Element? {
-        guard turn >= 0 else { return nil }
-        let lane = turn
+        guard let lane = busy.first else { return nil }
         judge(lane, now)
         let index = lanes[lane].isOverloaded ? lanes[lane].tail : lanes[lane].head
         guard let id = slots[index].id, let element = slots[index].element, fits(element) else { return nil }
-        // What is left of its turns is lost with its last one that waits: it cannot save up.
-        if lanes[lane].turns == 0 { lanes[lane].turns = Int(lanes[lane].flow.weight) }
-        lanes[lane].turns -= 1
-        if lanes[lane].turns == 0 { turn = lanes[lane].next }
+        charge(lane)
         drain.departed(now: now)
         remove(id)
         return element
@@ -214,7 +220,7 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
         if now >= saturatingSum(since, QueueRules.intervalNanoseconds) { setOverloaded(lane, true) }
     }
 
-    private mutating func setOverloaded(_ lane: Int, _ isOverloaded: Bool) {
+    mutating func setOverloaded(_ lane: Int, _ isOverloaded: Bool) {
         guard lanes[lane].isOverloaded != isOverloaded else { return }
         lanes[lane].isOverloaded = isOverloaded
         overloadedLanes += isOverloaded ? 1 : -1
@@ -230,41 +236,6 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
         defer { freeSlot = slots[freeSlot].next }
         return freeSlot
     }
-
-    /// A flow that becomes busy: behind all that have a turn in this round.
-    private mutating func insertLane(_ flow: Flow) -> Int {
-        let index = freeLanes.popLast() ?? lanes.count
-        if index == lanes.count { lanes.append(Lane(flow: flow)) } else { lanes[index] = Lane(flow: flow) }
-        laneByFlow[flow] = index
-        weights += Int(flow.weight)
-        if turn < 0 {
-            turn = index
-            lanes[index].previous = index
-            lanes[index].next = index
-        } else {
-            let last = lanes[turn].previous
-            lanes[index].previous = last
-            lanes[index].next = turn
-            lanes[last].next = index
-            lanes[turn].previous = index
-        }
-        return index
-    }
-
-    private mutating func removeLane(_ index: Int) {
-        setOverloaded(index, false)
-        let lane = lanes[index]
-        laneByFlow[lane.flow] = nil
-        weights -= Int(lane.flow.weight)
-        if lane.next == index {
-            turn = -1
-        } else {
-            lanes[lane.previous].next = lane.next
-            lanes[lane.next].previous = lane.previous
-            if turn == index { turn = lane.next }
-        }
-        freeLanes.append(index)
-    }
 }
 
 /// What holds for every queue before a backend.
@@ -277,4 +248,8 @@ enum QueueRules {
     static let retryMaxNanoseconds: UInt64 = 5_000_000_000
     /// While nothing has been measured.
     static let retryUnknownNanoseconds: UInt64 = 100_000_000
+    static let unknownCostNanoseconds: UInt64 = 1_000_000
+    static let costMinNanoseconds: UInt64 = 1_000
+    /// Flows that are remembered; one more, and all that are not busy begin anew.
+    static let pastFlowsMax = 1_024
 }

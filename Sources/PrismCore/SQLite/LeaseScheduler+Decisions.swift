@@ -4,15 +4,21 @@ extension LeaseScheduler {
     var canLease: Bool { !leases.isEmpty && leased < limits.leasesMax && mayWorkOnLeases }
 
     mutating func admit(
-        _ waiter: Waiting, _ id: ID, _ queue: WritableKeyPath<Self, FairQueue<ID, Waiting>>, _ flow: Flow,
+        _ waiter: Waiting, _ id: ID, _ queue: WritableKeyPath<Self, FairQueue<ID, Waiting>>,
         _ deadline: UInt64, _ now: UInt64
     ) -> Admission {
         guard count < limits.requestsMax else { return .full }
-        switch self[keyPath: queue].push(waiter, id: id, flow: flow, deadline: deadline, now: now) {
+        switch self[keyPath: queue].push(waiter, id: id, flow: waiter.flow, deadline: deadline, now: now) {
         case .queued: return .queued
         case .full: return .full
         case .late: return .late
         }
+    }
+
+    mutating func leaseEnded(_ connection: Int, _ now: UInt64) {
+        leased -= 1
+        let lessee = lessees[connection]
+        leases.served(lessee.flow, in: now - min(now, lessee.since))
     }
 
     /// An open one before a new one.
@@ -62,6 +68,7 @@ extension LeaseScheduler {
         if canLease, prefersLease || pointReads.isEmpty, let taken = popLease(now) {
             set(connection, .working(isLease: true))
             leased += 1
+            lessees[connection] = (taken.flow, now)
             if let transaction = taken.begins {
                 transactions[transaction] = Held(connection: connection, isBusy: true)
                 return .begin(transaction, taken.item, connection: connection)

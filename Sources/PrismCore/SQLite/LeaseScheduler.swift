@@ -71,6 +71,7 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     struct Waiting: Sendable {
         let item: Item
         let begins: Transaction?
+        let flow: Flow
     }
 
     struct Held: Sendable {
@@ -105,12 +106,15 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     /// What has a connection already and can go on.
     var runnable = RemovableQueue<Runnable, Runnable>()
     var leased = 0
+    /// Of each connection: whose the lease is, and since when.
+    var lessees: [(flow: Flow, since: UInt64)]
     var prefersLease = false
     var prefersRunnable = true
 
     public init(limits: Limits = Limits()) {
         self.limits = limits
         slots = Array(repeating: .closed, count: max(1, limits.connectionsMax))
+        lessees = Array(repeating: (.own, 0), count: slots.count)
         pointReads = FairQueue(
             requestsMax: limits.requestsMax, acquireTimeoutNanoseconds: limits.acquireTimeoutNanoseconds)
         leases = pointReads
@@ -174,19 +178,19 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     public mutating func submitPointRead(
         _ item: Item, id: ID, flow: Flow = .own, deadline: UInt64 = .max, now: UInt64
     ) -> Admission {
-        admit(Waiting(item: item, begins: nil), id, \.pointReads, flow, deadline, now)
+        admit(Waiting(item: item, begins: nil, flow: flow), id, \.pointReads, deadline, now)
     }
 
     public mutating func submitLease(
         _ item: Item, id: ID, flow: Flow = .own, deadline: UInt64 = .max, now: UInt64
     ) -> Admission {
-        admit(Waiting(item: item, begins: nil), id, \.leases, flow, deadline, now)
+        admit(Waiting(item: item, begins: nil, flow: flow), id, \.leases, deadline, now)
     }
 
     public mutating func submitBegin(
         _ item: Item, id: ID, transaction: Transaction, flow: Flow = .own, deadline: UInt64 = .max, now: UInt64
     ) -> Admission {
-        let admission = admit(Waiting(item: item, begins: transaction), id, \.leases, flow, deadline, now)
+        let admission = admit(Waiting(item: item, begins: transaction, flow: flow), id, \.leases, deadline, now)
         if admission == .queued { waitingBegins[transaction] = id }
         return admission
     }
@@ -270,7 +274,7 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
 
     /// The connection is free again, or gone when it is not `isUsable`.
     public mutating func released(connection: Int, isUsable: Bool, now: UInt64) {
-        if slots[connection] == .working(isLease: true) { leased -= 1 }
+        if slots[connection] == .working(isLease: true) { leaseEnded(connection, now) }
         set(connection, isUsable ? .idle(sinceNanoseconds: now) : .closed)
     }
 
@@ -289,7 +293,7 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
         let items = takeRequests(transaction)
         runnable.remove(.transaction(transaction))
         guard let held = transactions.removeValue(forKey: transaction) else { return items }
-        leased -= 1
+        leaseEnded(held.connection, now)
         set(held.connection, isUsable ? .idle(sinceNanoseconds: now) : .closed)
         return items
     }

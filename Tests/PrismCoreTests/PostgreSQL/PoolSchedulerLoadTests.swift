@@ -63,8 +63,28 @@ import Testing
         for waiter in 1...100 as ClosedRange<UInt64> { pool.acquire(waiter, uid: 1) }
         pool.acquire(1_000, uid: 2)
         pool.acquire(1_001, uid: 2)
-        #expect((0..<5).map { _ in pool.release(at: 2) } == [2, 1_000, 3, 1_001, 4])
+        #expect((2..<7).map { pool.release(at: $0) } == [2, 1_000, 3, 1_001, 4])
         #expect(pool.scheduler.usage.waiting == 96)
+    }
+
+    @Test("of two that flood, the one whose statements take longer does not get more of the connection's time")
+    func time() {
+        var pool = Pool()
+        for waiter in 1...300 as ClosedRange<UInt64> {
+            pool.acquire(waiter, uid: 1)
+            pool.acquire(1_000 + waiter, uid: 2)
+        }
+        var (now, working) = (UInt64(1), UInt64(1))
+        var time: [UInt64] = [0, 0]
+        for _ in 0..<200 {
+            let isSlow = working < 1_000
+            let took: UInt64 = isSlow ? 100 : 2
+            time[isSlow ? 0 : 1] += took
+            now += took
+            working = pool.release(at: now)
+        }
+        // But for the first few, before it is known what they take.
+        #expect(time[0] < 2 * time[1] + 500 && time[1] > 300, "\(time)")
     }
 
     @Test("what has less time left at its turn than any request has taken of late is not begun")

@@ -35,13 +35,13 @@ import Testing
             if !isBusy(flow) { forgetTurns(flow) }
         }
 
-        /// Of two flows that are both busy, none gets ahead by more than its turns of one round.
+        /// Of two flows that are both busy, none gets ahead of the other, by weight, by more than a turn of each.
         mutating func served(_ flow: Int) -> String? {
             for other in weights.indices where other != flow && isBusy(other) {
                 turns[flow][other] += 1
                 let own = turns[flow][other] * weights[other]
                 let others = turns[other][flow] * weights[flow]
-                if own - others > weights[flow] * weights[other] * 2 {
+                if own - others > weights[flow] + weights[other] {
                     return "\(turns[flow][other]) turns of weight \(weights[flow]), beside"
                         + " \(turns[other][flow]) of weight \(weights[other])"
                 }

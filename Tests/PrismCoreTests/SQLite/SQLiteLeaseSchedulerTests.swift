@@ -52,6 +52,26 @@ private typealias Scheduler = LeaseScheduler<Int, String, Int>
         #expect(works.contains { $0.hasPrefix("reads [1, 100]") })
     }
 
+    @Test("of two clients with many queries, the one whose queries take longer has fewer turns")
+    func time() {
+        var scheduler = make { $0.connectionsMax = 1 }
+        let flows = (1...2).map { Flow(client: ClientIdentity(uid: $0)) }
+        for item in 0..<200 {
+            for (number, flow) in flows.enumerated() {
+                _ = scheduler.submitLease(1_000 * number + item, id: 1_000 * number + item, flow: flow, now: 0)
+            }
+        }
+        var (now, time) = (UInt64(0), [UInt64](repeating: 0, count: 2))
+        for _ in 0..<150 {
+            guard case .lease(let item, let connection) = scheduler.next(now: now) else { break }
+            let took: UInt64 = item < 1_000 ? 100_000_000 : 2_000_000
+            time[item / 1_000] += took
+            now += took
+            scheduler.released(connection: connection, isUsable: true, now: now)
+        }
+        #expect(time[0] < 2 * time[1] + 500_000_000 && time[1] > 200_000_000, "\(time)")
+    }
+
     @Test("leases that slow clients hold never take the connections of point reads")
     func reserved() {
         var scheduler = make()

@@ -49,7 +49,9 @@ extension PoolScheduler {
 
     mutating func lease(_ index: Int, to waiter: Waiter, _ now: UInt64) {
         places[index].state = .leased
-        places[index].leasedAt = waiter.isTransaction ? 0 : now
+        places[index].flow = waiter.flow
+        places[index].leasedAt = now
+        places[index].isTransaction = waiter.isTransaction
         leased += 1
         actions.append(.lease(waiter.reference, reference(index)))
     }

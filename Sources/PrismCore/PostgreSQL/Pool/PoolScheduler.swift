@@ -68,6 +68,7 @@ public struct PoolScheduler: Sendable {
 
     struct Waiter: Sendable {
         let reference: RequestReference
+        let flow: Flow
         let deadline: UInt64
         let isTransaction: Bool
     }
@@ -84,8 +85,10 @@ public struct PoolScheduler: Sendable {
     struct Place: Sendable {
         var state = PlaceState.free
         var generation: UInt32 = 1
-        /// When the lease began that is under way; 0: it is one of a transaction, and says nothing of requests.
+        /// Whose lease is under way, since when, and whether for a transaction, which says nothing of requests.
+        var flow = Flow.own
         var leasedAt: UInt64 = 0
+        var isTransaction = false
         /// Of the connect that is under way: how many failures had been counted when it began.
         var failuresBefore: UInt64 = 0
         var expiresAt: UInt64 = .max
@@ -199,7 +202,7 @@ public struct PoolScheduler: Sendable {
         now: UInt64
     ) {
         guard !isStopping else { return refuse(reference, .stopping) }
-        let waiter = Waiter(reference: reference, deadline: deadline, isTransaction: isTransaction)
+        let waiter = Waiter(reference: reference, flow: flow, deadline: deadline, isTransaction: isTransaction)
         if idleFirst >= 0 { return lease(takeIdle(idleFirst), to: waiter, now) }
         if isDown {
             refuse(reference, downRefusal(now))
@@ -246,7 +249,9 @@ public struct PoolScheduler: Sendable {
     /// A lease ends. A connection that is not reusable, or is past its lifetime, is closed.
     public mutating func release(_ connection: ServerConnectionReference, isReusable: Bool, now: UInt64) {
         guard let index = place(of: connection), places[index].state == .leased else { return }
-        if places[index].leasedAt > 0 { service.served(in: now - min(now, places[index].leasedAt), now: now) }
+        let time = now - min(now, places[index].leasedAt)
+        waiters.served(places[index].flow, in: time)
+        if !places[index].isTransaction { service.served(in: time, now: now) }
         if isReusable, !isStopping, now < places[index].expiresAt {
             leased -= 1
             makeAvailable(index, now)
