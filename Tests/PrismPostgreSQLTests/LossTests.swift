@@ -102,14 +102,20 @@ import Testing
     }
 }
 
-/// A server that takes connections and says nothing, as one behind a broken network does.
+/// What takes connections as a server does, and then is none: behind a broken network, or another program.
 @Suite struct SilentServerTests {
-    /// Speaks the protocol up to ReadyForQuery, and never answers anything.
+    /// Speaks the protocol up to ReadyForQuery.
     private static let greeting: [UInt8] =
         [UInt8(ascii: "R"), 0, 0, 0, 8, 0, 0, 0, 0] + [UInt8(ascii: "K"), 0, 0, 0, 12, 0, 0, 0, 1, 0, 0, 0, 2]
-        + [UInt8(ascii: "Z"), 0, 0, 0, 5, UInt8(ascii: "I")]
+        + readyForQuery
 
-    @Test func aServerThatFallsSilentIsGivenUp() throws {
+    private static let readyForQuery: [UInt8] = [UInt8(ascii: "Z"), 0, 0, 0, 5, UInt8(ascii: "I")]
+
+    @Test(arguments: [
+        ([], "the server took the connection, and then did not answer in time"),
+        (readyForQuery, "the server took the connection, and then answered with nonsense"),
+    ])
+    func aServerThatDoesNotAnswerIsGivenUp(_ answer: [UInt8], _ why: String) throws {
         let directory = FileManager.default.temporaryDirectory.path + "/prism-silent-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
@@ -121,13 +127,13 @@ import Testing
             guard case .accepted(let peer) = UnixSocket.accept(listener) else { return }
             defer { UnixSocket.close(peer) }
             var request = [UInt8](repeating: 0, count: 4_096)
-            var answered = false
+            var isGreeted = false
             // Until the other side gives up.
             while true {
                 switch request.withUnsafeMutableBytes({ UnixSocket.read(peer, into: $0) }) {
                 case .bytes:
-                    if !answered { Self.greeting.withUnsafeBytes { _ = UnixSocket.write(peer, from: $0) } }
-                    answered = true
+                    (isGreeted ? answer : Self.greeting).withUnsafeBytes { _ = UnixSocket.write(peer, from: $0) }
+                    isGreeted = true
                 case .wouldBlock:
                     var descriptor = pollfd(fd: peer, events: Int16(POLLIN), revents: 0)
                     poll(&descriptor, 1, -1)
@@ -137,14 +143,11 @@ import Testing
         }
         var settings = ConnectSettings()
         settings.conninfo = "host=\(directory) user=u dbname=d sslmode=disable gssencmode=disable"
-        settings.schemaTimeoutNanoseconds = 50_000_000
+        settings.schemaTimeoutNanoseconds = answer.isEmpty ? 50_000_000 : 10_000_000_000
         let driver = try PortDriver(settings, schema: SchemaInstaller(.prism, mayCreate: true))
         let connection = driver.begin()
         try driver.run { !driver.transcript(connection).isEmpty }
-        #expect(
-            driver.transcript(connection) == [
-                "connect failed: the server took the connection, and then did not answer in time"
-            ])
+        #expect(driver.transcript(connection) == ["connect failed: \(why)"])
         thread.join()
     }
 }

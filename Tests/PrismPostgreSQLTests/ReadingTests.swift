@@ -80,4 +80,13 @@ import Testing
         try driver.statements(connection, sql)
         #expect(driver.port.keepsLargeMessage(connection))
     }
+
+    /// A function may raise a gigabyte: copying it whole would hold up everybody else's requests.
+    @Test func theTextOfAnErrorIsCut() throws {
+        let driver = try PortDriver(try Cluster.shared.get())
+        let connection = try driver.connect()
+        try driver.statements(connection, "do $$ begin raise exception '%', repeat('é', 1000000); end $$")
+        let message = try #require(driver.errors.first).message
+        #expect(message == String(repeating: "é", count: fieldBytesMax / 2))
+    }
 }

@@ -84,7 +84,9 @@ struct BlockingQuery {
         }
     }
 
+    /// What libpq says of the last answer. It says nothing of one that only makes no sense.
     var message: String {
-        LibpqConnection.oneLine(PQerrorMessage(connection).map { String(cString: $0) } ?? "")
+        let text = LibpqConnection.oneLine(PQerrorMessage(connection).map { String(cString: $0) } ?? "")
+        return text.isEmpty ? "the server took the connection, and then answered with nonsense" : text
     }
 }

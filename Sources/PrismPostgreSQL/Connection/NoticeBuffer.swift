@@ -1,4 +1,5 @@
 internal import CPostgreSQL
+internal import Glibc
 
 /// Warnings that libpq has reported while it parsed, until they can be passed on outside of its calls.
 ///
@@ -49,7 +50,12 @@ struct NoticeBuffer {
     }
 }
 
-/// A field of an error or a notice; empty when it has none.
+/// How much of a field is taken, bytes: a function can raise one of a gigabyte, and nobody is answered that much.
+let fieldBytesMax = 16 << 10
+
+/// A field of an error or a notice, cut where it is above `fieldBytesMax`; empty when it has none.
 func field(_ result: OpaquePointer, _ code: PrismDiagnosticField) -> String {
-    PQresultErrorField(result, Int32(code.rawValue)).map { String(cString: $0) } ?? ""
+    guard let text = PQresultErrorField(result, Int32(code.rawValue)) else { return "" }
+    let bytes = UnsafeRawBufferPointer(start: text, count: strnlen(text, fieldBytesMax))
+    return String(decoding: bytes, as: UTF8.self)
 }
