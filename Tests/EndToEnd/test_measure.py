@@ -96,7 +96,7 @@ class ScriptTests(StartTestCase):
         with open(output) as file:
             made = json.load(file)
         self.assertEqual(made["lateness"]["early"], 0)
-        for name in ("flood_sqlite", "flood_sqlite_put", "flood_postgresql"):
+        for name in load.FLOODS:
             for part in ("alone", "beside", "flood"):
                 self.assertGreater(made[name]["rounds"][0][part]["requests"], 0)
                 self.assertEqual(made[name]["rounds"][0][part]["errors"], 0)

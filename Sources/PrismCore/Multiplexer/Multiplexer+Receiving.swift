@@ -19,6 +19,15 @@ extension Multiplexer {
         }
     }
 
+    /// How much is still to come of a frame whose front has been read; 0: of none.
+    public func bytesMissing(_ reference: ConnectionReference) -> Int {
+        guard let index = live(reference) else { return 0 }
+        let input = connections[index].input.bytes
+        guard input.count >= Frame.headerBytes else { return 0 }
+        let length = Int(UInt32(bigEndian: input.loadUnaligned(as: UInt32.self)))
+        return max(0, Frame.headerBytes + length - input.count)
+    }
+
     /// The client has ended its sending side: what is complete is still answered, half a frame is dropped.
     public mutating func inputEnded(_ reference: ConnectionReference, now: UInt64) {
         guard let index = live(reference), connections[index].state == .open else { return }

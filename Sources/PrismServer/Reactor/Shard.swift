@@ -7,7 +7,10 @@ internal import PrismWire
 /// One reactor with its multiplexer: reads, writes and closes sockets as the multiplexer says, and decides nothing itself.
 final class Shard: ReactorHandler, @unchecked Sendable {
     static let readBytes = 64 << 10
-    /// Reads of one connection in one tick; a busy one comes again in the next, after the others.
+    /// A client's turn in one tick: some dozens of small requests, or more for the rest of a large one. A busy one comes again in
+    /// the next tick, after the others.
+    static let turnBytes = 8 << 10
+    /// Reads for one large request in one tick.
     static let readsPerTickMax = 4
     static let acceptsPerTickMax = 512
     /// How often answers of backends on this thread are looked for in one tick; the rest comes in the next.
@@ -251,11 +254,16 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     private func read(_ reference: ConnectionReference, _ now: UInt64) {
         for _ in 0..<Self.readsPerTickMax {
             guard let channel = channel(reference), channel.isReading else { return }
-            switch UnixSocket.read(channel.descriptor, into: readBuffer) {
+            // What one client has sent in a row must not hold up the others.
+            let room = min(max(Self.turnBytes, multiplexer.bytesMissing(reference)), Self.readBytes)
+            switch UnixSocket.read(
+                channel.descriptor, into: UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<room]))
+            {
             case .bytes(let count):
                 multiplexer.received(reference, UnsafeRawBufferPointer(rebasing: readBuffer[..<count]), now: now)
                 perform(now)
-                if count < Self.readBytes / 2 { return }
+                // What is left, epoll reports in the next tick.
+                if count < room || multiplexer.bytesMissing(reference) <= Self.turnBytes { return }
             case .wouldBlock: return
             case .closed:
                 setReading(reference, false)
