@@ -122,6 +122,30 @@ class StreamTests(LoadCase):
         self.assertGreater(len(answered), 10)
         self.assert_quiet(server)
 
+    def test_readers_that_stopped_and_left_keep_no_connection(self):
+        server = self.serve()
+        ways = ("closed", "cancelled", "deadline")
+        streams = []
+        for way in ways * 2:
+            client = server.connect(timeout=4 if way == "deadline" else SECONDS_MAX)
+            self.addCleanup(client.close)
+            stream = client.stream("select n, repeat('x', 10000) from generate_series(1, 1000000) n", read_only=len(streams) < 3)
+            next(iter(stream))
+            streams.append((way, client, stream))
+        before = self.processes()
+        self.assertGreaterEqual(len(before), len(streams))
+        for way, client, stream in streams:
+            if way == "closed":
+                client.close()
+            elif way == "cancelled":
+                stream.close()
+        self.assert_quiet(server)
+        # What reads past a stream is used again; what cannot is given up.
+        self.assertLessEqual(before, self.processes())
+
+    def processes(self):
+        return {pid for pid, in self.cluster.sql("select pid from pg_stat_activity where usename = 'app'")}
+
 
 class LostConnectionTests(LoadCase):
     """No wrong answer, no missing answer, no acknowledged write lost, and the pool comes back to strength."""

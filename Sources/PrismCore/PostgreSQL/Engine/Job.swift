@@ -36,6 +36,10 @@ final class Job {
     /// Nobody waits for an answer any more; nothing of it may take effect.
     var isDetached = false
 
+    /// Somebody has asked to stop it, when it could no longer be said to have had no effect. Its parts may go nowhere: then
+    /// nobody gives their window back.
+    var isCancelled = false
+
     /// Executions of which it consists.
     var unitCount = 1
     /// Sent so far; all before it.

@@ -15,6 +15,7 @@ extension ServerSession {
             job.isDetached = true
             job.frame = nil
         }
+        job.isCancelled = true
         setReading(true)
         if !expected.isEmpty { stopRunning() }
         settle()

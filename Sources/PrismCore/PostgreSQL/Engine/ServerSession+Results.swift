@@ -69,6 +69,7 @@ extension ServerSession {
     }
 
     private func sendClientPart(_ job: Job) throws(Failure) {
+        guard !job.isCancelled else { throw Failure(.cancelled, at: .stream, "cancelled between its rows") }
         try setQuery(isLast: false)
         try sendPart(job)
         results.builder = nil

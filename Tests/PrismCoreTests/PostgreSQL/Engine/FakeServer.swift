@@ -29,6 +29,8 @@ final class FakeServer: PostgreSQLPort {
         var isSkipping = false
         /// Implicit transaction of the batch: a failure ends it at the Sync.
         var isReading = true
+        /// Rows of the present command that are still to come: they are not read.
+        var rest: [Int64]?
     }
 
     weak var engine: PostgreSQLEngine<FakeServer>?
@@ -54,7 +56,9 @@ final class FakeServer: PostgreSQLPort {
 
     var open: [ServerConnectionReference] { connections.keys.sorted { $0.slot < $1.slot } }
     func isReading(_ connection: ServerConnectionReference) -> Bool { connections[connection]?.isReading ?? false }
-    func hasWork(_ connection: ServerConnectionReference) -> Bool { connections[connection]?.commands.isEmpty == false }
+    func hasWork(_ connection: ServerConnectionReference) -> Bool {
+        connections[connection].map { !$0.commands.isEmpty || $0.rest != nil } ?? false
+    }
     func clearLog() { log.removeAll() }
 
     func keepsLargeMessage(_ connection: ServerConnectionReference) -> Bool { keepsLargeMessages }
@@ -88,7 +92,14 @@ final class FakeServer: PostgreSQLPort {
     /// Answers one command. False: there is none.
     @discardableResult
     func step(_ connection: ServerConnectionReference) -> Bool {
-        guard var state = connections[connection], state.isReading, !state.commands.isEmpty else { return false }
+        guard var state = connections[connection], state.isReading else { return false }
+        if let rest = state.rest {
+            connections[connection]?.rest = nil
+            perform(.rows(rest), connection)
+            sayEnd(connection)
+            return true
+        }
+        guard !state.commands.isEmpty else { return false }
         let command = state.commands.removeFirst()
         connections[connection] = state
         if case .sync = command {
@@ -102,8 +113,12 @@ final class FakeServer: PostgreSQLPort {
         } else {
             answer(command, connection)
         }
-        say(connection, .end)
+        sayEnd(connection)
         return true
+    }
+
+    private func sayEnd(_ connection: ServerConnectionReference) {
+        if connections[connection]?.rest == nil { say(connection, .end) }
     }
 
     func lose(_ connection: ServerConnectionReference) {
@@ -119,8 +134,9 @@ final class FakeServer: PostgreSQLPort {
 
     /// Makes the next command fail as a cancel that has arrived does.
     func failNext(_ connection: ServerConnectionReference, _ sqlState: String) {
-        guard connections[connection]?.commands.isEmpty == false else { return }
-        connections[connection]?.commands.removeFirst()
+        guard hasWork(connection) else { return }
+        if connections[connection]?.rest == nil { connections[connection]?.commands.removeFirst() }
+        connections[connection]?.rest = nil
         fail(connection, sqlState, .error)
         say(connection, .end)
     }
@@ -181,7 +197,11 @@ final class FakeServer: PostgreSQLPort {
         case .fatal(let sqlState): fail(connection, sqlState, .fatal)
         case .rows(let numbers):
             let columns = ServerColumns([ServerColumn(name: "n", type: 20)], format: .binary)
-            for number in numbers {
+            for (index, number) in numbers.enumerated() {
+                guard connections[connection]?.isReading == true else {
+                    connections[connection]?.rest = Array(numbers[index...])
+                    return
+                }
                 withUnsafeBytes(of: number.bigEndian) { bytes in
                     withUnsafePointer(to: bytes) { pointer in
                         say(
