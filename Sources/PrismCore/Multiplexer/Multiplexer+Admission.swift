@@ -53,7 +53,11 @@ extension Multiplexer {
                 .deadlineExceeded, at: .admission, "the deadline had passed when the request arrived", isRetryable: true
             )
         }
-        if let reached = limitReached(index, kind, addingBytes: frame.count) { throw limit(reached) }
+        if let reached = limitReached(
+            index, kind, addingBytes: connections[index].isTakingInput ? 0 : frame.count)
+        {
+            throw limit(reached)
+        }
         var slot = RequestSlot(
             id: request.id, kind: kind, backend: Int16(backend), isReadOnly: isReadOnly, connection: Int32(index),
             arrived: arrived, deadline: deadline, frameBytes: Int32(frame.count), state: .submitted)

@@ -51,8 +51,11 @@ extension Multiplexer {
 
     private mutating func takeBuffered(_ index: Int, _ now: UInt64) {
         // The bytes stay where they are meanwhile: nothing that a frame causes touches the input.
+        connections[index].isTakingInput = true
         let taken = takeFrames(index, connections[index].input.bytes, now)
-        guard connections.isLive(index), taken > 0, connections[index].state != .failing else { return }
+        guard connections.isLive(index) else { return }
+        connections[index].isTakingInput = false
+        guard taken > 0, connections[index].state != .failing else { return }
         connections[index].input.consume(taken)
         hold(-taken, for: index)
     }

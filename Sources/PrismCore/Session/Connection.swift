@@ -25,6 +25,8 @@ struct Connection: ~Copyable {
     /// Open transactions, linked through their slots; -1: none.
     var firstTransaction: Int32 = -1
     var isReadingPaused = false
+    /// What is taken now stands in `input`, and is counted there already.
+    var isTakingInput = false
     var isFlushRequested = false
     var isSettleRequested = false
     /// A stream of this connection waits for credit.

@@ -87,6 +87,19 @@ import Testing
         session.expectNothingLeft()
     }
 
+    @Test("a request that comes in parts counts once")
+    func bufferedInParts() {
+        let session = Self.limited { $0.bufferedBytes = 10_000 }
+        let client = session.connect(uid: 1)
+        let large = TestRequest.query(2, String(repeating: " ", count: 8_000) + "select 1").frame
+        session.send(client, bytes: TestRequest.ping(1).frame + Array(large[..<5_000]))
+        session.send(client, bytes: Array(large[5_000...]))
+        session.complete()
+        #expect(session.read(client) == ["1 OK", "2 OK"])
+        session.disconnect(client)
+        session.expectNothingLeft()
+    }
+
     @Test("a rule's limit of transactions: Begin is refused until one ends")
     func transactions() {
         let session = Self.limited { $0.transactions = 1 }
