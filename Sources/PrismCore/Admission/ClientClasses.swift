@@ -64,13 +64,17 @@ struct ClientClasses {
         }
     }
 
-    /// Whether a class may not have so much of something. The first half of `maximum` is whoever's comes first; of the other half
-    /// each class that is connected has a part by its weight, so that none can shut out the others.
+    /// Whether a class may not have so much of something of which there is `maximum`.
     /// - Parameters:
     ///   - own: what the class would have.
     ///   - total: what all would have together.
     func isAboveShare(_ place: Int, own: Int, total: Int, maximum: Int) -> Bool {
-        if total > maximum { return true }
+        total > maximum || isAbovePart(place, own: own, total: total, maximum: maximum)
+    }
+
+    /// The first half of `maximum` is whoever's comes first; of the other half each class that is connected has a part by its
+    /// weight, so that none can shut out the others.
+    func isAbovePart(_ place: Int, own: Int, total: Int, maximum: Int) -> Bool {
         let half = maximum / 2
         guard total > half, weights > self[place].weight else { return false }
         return own > max(1, half * self[place].weight / weights)

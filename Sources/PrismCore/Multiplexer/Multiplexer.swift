@@ -123,7 +123,8 @@ public struct Multiplexer: ~Copyable {
     private func limitOfConnections(_ client: Int, _ rule: AccessPolicy.Rule) -> Metrics.LimitName? {
         let own = clientClasses[client].connections
         if own > rule.limits.connections { return .ruleConnections }
-        return clientClasses.isAboveShare(
+        // How many there may be in all, others count: clients stand on the reactors nearly evenly, but not quite.
+        return clientClasses.isAbovePart(
             client, own: own, total: connections.count, maximum: settings.connectionsShared) ? .connections : nil
     }
 

@@ -142,6 +142,18 @@ import Testing
         session.expectNothingLeft()
     }
 
+    @Test("more connections than this reactor's part of them are no reason to refuse the only client")
+    func connectionsAlone() {
+        let session = Session(Session.settings { $0.connectionsShared = 4 })
+        let clients = (0..<6).map { _ in session.connect(uid: 1) }
+        for client in clients {
+            session.send(client, .ping(1))
+            #expect(session.read(client) == ["1 OK"])
+            session.disconnect(client)
+        }
+        session.expectNothingLeft()
+    }
+
     @Test("connections beyond half are shared as well")
     func connectionShares() {
         let session = Session(
