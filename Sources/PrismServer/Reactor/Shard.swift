@@ -12,7 +12,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     static let turnBytes = 8 << 10
     /// Reads for one large request in one tick.
     static let readsPerTickMax = 4
-    static let acceptsPerTickMax = 512
+    static let acceptsPerTickMax = 32
     /// How often answers of backends on this thread are looked for in one tick; the rest comes in the next.
     static let roundsPerTickMax = 3
     static let acceptPauseNanoseconds: UInt64 = 100_000_000
