@@ -21,7 +21,8 @@ struct ClientClasses {
         var transactions = 0
     }
 
-    private var usages: [Usage?] = []
+    /// A free place holds a class without connections.
+    private var usages: [Usage] = []
     private var places: [ClientIdentity: Int] = [:]
     private var free: [Int] = []
     /// Of all that are connected.
@@ -29,39 +30,30 @@ struct ClientClasses {
 
     /// One more connection; the answer is the place of its class, valid until the last one leaves.
     mutating func join(_ identity: ClientIdentity, weight: Int) -> Int {
-        let place: Int
         if let known = places[identity] {
-            place = known
-        } else {
-            place = free.popLast() ?? usages.count
-            if place == usages.count { usages.append(nil) }
-            usages[place] = Usage(flow: Flow(client: identity, weight: weight))
-            places[identity] = place
-            weights += self[place].weight
+            usages[known].connections += 1
+            return known
         }
-        self[place].connections += 1
+        let usage = Usage(flow: Flow(client: identity, weight: weight), connections: 1)
+        let place = free.popLast() ?? usages.count
+        if place == usages.count { usages.append(usage) } else { usages[place] = usage }
+        places[identity] = place
+        weights += usage.weight
         return place
     }
 
     /// A connection ends, with all that it held.
     mutating func leave(_ place: Int) {
-        self[place].connections -= 1
-        guard self[place].connections == 0 else { return }
-        places[self[place].flow.client] = nil
-        weights -= self[place].weight
-        usages[place] = nil
+        usages[place].connections -= 1
+        guard usages[place].connections == 0 else { return }
+        places[usages[place].flow.client] = nil
+        weights -= usages[place].weight
         free.append(place)
     }
 
     subscript(_ place: Int) -> Usage {
-        get {
-            guard let usage = usages[place] else { preconditionFailure("a class without connections was read") }
-            return usage
-        }
-        _modify {
-            precondition(usages[place] != nil, "a class without connections was changed")
-            yield &usages[place]!
-        }
+        _read { yield usages[place] }
+        _modify { yield &usages[place] }
     }
 
     /// Whether a class may not have so much of something of which there is `maximum`.

@@ -93,6 +93,8 @@ extension Multiplexer {
     private func mayTake(_ index: Int) -> Bool {
         Int(connections[index].inFlight) < settings.inFlightPerConnectionMax
             && connections[index].output.count < settings.bufferedBytesPerConnectionMax
+            // Even a refusal is an answer that takes room. Its reading goes on as its answers are taken.
+            && (connections[index].output.isEmpty || !isAboveShare(index, adding: 0))
     }
 
     /// One complete frame: from here on exactly one final answer, or the end of the connection.

@@ -99,7 +99,11 @@ public struct Multiplexer: ~Copyable {
             let index = connections.insert({
                 Connection(peer: peer, rule: rule, client: client, clientLabel: label)
             })
-        else { preconditionFailure("there was a place") }
+        else {
+            clientClasses.leave(client)
+            violated("a table with room took no connection")
+            return nil
+        }
         metrics.connectionsAccepted += 1
         let reference = self.reference(index)
         if match == nil {

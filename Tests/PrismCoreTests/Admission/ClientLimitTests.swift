@@ -100,6 +100,38 @@ import Testing
         session.expectNothingLeft()
     }
 
+    @Test("clients that do not read are not read beyond their part, however small their answers are; others are served")
+    func refusalsThatNobodyReads() {
+        let session = Session(Session.settings { $0.bufferedBytesMax = 20_000 })
+        let neighbour = session.connect(uid: 2)
+        let flood = (0..<8).map { _ in session.connect(uid: 1) }
+        // Only while they are read, as a shell does.
+        var sent = Array(repeating: 0, count: flood.count)
+        for id in 1...400 {
+            for (index, client) in flood.enumerated() where !session.paused.contains(client) {
+                session.send(client, .get(UInt64(id)).on("nowhere"))
+                sent[index] += 1
+            }
+        }
+        #expect(session.paused.isSuperset(of: flood))
+        session.send(neighbour, .get(1))
+        session.complete()
+        #expect(session.read(neighbour) == ["1 OK"])
+        // Each goes on as its answers are taken.
+        for (index, client) in flood.enumerated() {
+            var answers = 0
+            while true {
+                let more = session.read(client).count
+                if more == 0 { break }
+                answers += more
+            }
+            #expect(answers == sent[index])
+            #expect(!session.paused.contains(client))
+        }
+        for client in flood + [neighbour] { session.disconnect(client) }
+        session.expectNothingLeft()
+    }
+
     @Test("a rule's limit of transactions: Begin is refused until one ends")
     func transactions() {
         let session = Self.limited { $0.transactions = 1 }
