@@ -57,7 +57,7 @@ let package = Package(
             ], swiftSettings: dataPath),
         // What the commands share: a blocking client, the admin socket's HTTP, output, the load generator.
         .target(
-            name: "PrismTools", dependencies: ["CLinux", "PrismCore", "PrismReactor", "PrismWire"],
+            name: "PrismTools", dependencies: ["CLinux", "CPostgreSQL", "PrismCore", "PrismReactor", "PrismWire"],
             swiftSettings: strict),
         .executableTarget(
             name: "prism",

@@ -173,6 +173,13 @@ class BenchTests(StartTestCase):
         self.assertEqual(report["offered"], 1_000)
         self.assertEqual(report["errors"] + report["good"], report["offered"])
 
+    def test_a_parameter_of_the_statement_is_another_number_each_time(self):
+        """A number that the rows do not have would be an error of this statement's."""
+        report = self.bench("--workload", "sql", "--sql", "select json_extract('[1,2,3]', '$[' || $1 || ']') / ($1 < 3)",
+                            "--keys", "3", "--seconds", "0.3", "--in-flight", "4")
+        self.assertEqual(report["errors_by_code"], {})
+        self.assertGreater(report["requests"], 0)
+
     def test_usage(self):
         for arguments in (["--workload", "none"], ["--workload", "pgbench-tpcb"], [], ["--workload", "kv-get", "--rate", "0"],
                           ["--workload", "kv-get", "--sql", "select 1"], ["--workload", "sql", "--sql", ""], ["--workload", "kv-get", "--target", "postgres://x"], ["--workload", "kv-get", "--clients", "0"],

@@ -24,7 +24,7 @@ import Testing
             "CLinux", "Glibc", "PrismConfiguration", "PrismCore", "PrismPostgreSQL", "PrismReactor", "PrismSQLite",
             "PrismWire", "Synchronization",
         ],
-        "PrismTools": ["CLinux", "Glibc", "PrismCore", "PrismReactor", "PrismWire", "Synchronization"],
+        "PrismTools": ["CLinux", "CPostgreSQL", "Glibc", "PrismCore", "PrismReactor", "PrismWire", "Synchronization"],
 
         // Commands and wiring.
         "prism": [

@@ -13,6 +13,12 @@ final class LoadConnection {
     /// By slot: the id in flight or used last. Slot and round make the id, so that no id comes twice.
     private var identifiers: [UInt64]
     private(set) var inFlight = 0
+    /// Of a peer, which answers in the order of the requests.
+    var answers = PeerAnswerReader()
+    /// The slots of a peer's answers to come, as a ring that holds each slot once at most.
+    private var expected: [Int32] = []
+    private var expectedHead = 0
+    private var expectedCount = 0
 
     init(descriptor: CInt, slots: Int) {
         self.descriptor = descriptor
@@ -31,6 +37,27 @@ final class LoadConnection {
     /// Frees the slot of a final answer: the slot, and when its request was sent. Nil: nothing with that id is in flight.
     func end(id: UInt64) -> (slot: Int, sentAt: UInt64)? {
         guard let slot = slot(of: id) else { return nil }
+        let time = sentAt[slot]
+        sentAt[slot] = 0
+        inFlight -= 1
+        return (slot, time)
+    }
+
+    /// A request to a peer is on its way: its answer comes behind those expected so far.
+    func expectAnswer(slot: Int) {
+        if expected.isEmpty { expected = Array(repeating: 0, count: sentAt.count) }
+        precondition(expectedCount < expected.count, "more answers expected than there are slots")
+        let end = expectedHead + expectedCount
+        expected[end < expected.count ? end : end - expected.count] = Int32(slot)
+        expectedCount += 1
+    }
+
+    /// Frees the slot of a peer's next answer. Nil: none is expected.
+    func endFirst() -> (slot: Int, sentAt: UInt64)? {
+        guard expectedCount > 0 else { return nil }
+        let slot = Int(expected[expectedHead])
+        expectedHead = expectedHead + 1 == expected.count ? 0 : expectedHead + 1
+        expectedCount -= 1
         let time = sentAt[slot]
         sentAt[slot] = 0
         inFlight -= 1

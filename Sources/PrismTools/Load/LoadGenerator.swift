@@ -11,37 +11,40 @@ final class LoadGenerator: ReactorHandler {
     /// How long answers are waited for after the end.
     private static let lingerNanoseconds: UInt64 = 5_000_000_000
     private static let receiveBytes = 256 << 10
-    private static let retainedBytes = 1 << 20
+    static let retainedBytes = 1 << 20
     private static let signalToken = Reactor.reservedTokensStart - 1
 
-    private enum Phase {
+    enum Phase {
         case warmUp, measuring, ending, done
     }
 
-    private let plan: LoadPlan
-    private let reactor: Reactor
+    let plan: LoadPlan
+    let reactor: Reactor
     private let connections: [LoadConnection]
     private var writer: LoadRequestWriter
-    private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: receiveBytes, alignment: 16)
-    private var output = ByteQueue()
-    private var phase = Phase.warmUp
+    /// Instead of `writer`, where the plan has a peer.
+    private var peerWriter: PeerRequestWriter?
+    private let ownsDescriptors: Bool
+    let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: receiveBytes, alignment: 16)
+    var output = ByteQueue()
+    var phase = Phase.warmUp
     private var phaseEnd: UInt64 = 0
-    private var measuringFrom: UInt64 = 0
-    private var openConnections: Int
-    private var inFlight = 0
+    var measuringFrom: UInt64 = 0
+    var openConnections: Int
+    var inFlight = 0
     /// At a fixed rate.
-    private var pacer: LoadPacer?
-    private var places: LoadPlaces
+    var pacer: LoadPacer?
+    var places: LoadPlaces
     /// Requests meant for the warm-up.
     private var takenBefore: UInt64 = 0
     private var cpuAtStart: UInt64 = 0
     private let signals: SignalSource
     private let sidecarProcess: Int32
     private var sidecarAtStart: UInt64?
-    private(set) var report: LoadReport
+    var report: LoadReport
 
     /// - Parameters:
-    ///   - descriptors: connected and non-blocking; closed by the generator.
+    ///   - descriptors: connected and non-blocking; closed by the generator, but for a peer's, which belong to `PeerConnections`.
     ///   - signals: any of them ends the load.
     init(plan: LoadPlan, reactor: Reactor, descriptors: [CInt], signals: SignalSource, seed: UInt64) {
         self.plan = plan
@@ -50,6 +53,8 @@ final class LoadGenerator: ReactorHandler {
         sidecarProcess = descriptors.first.flatMap { try? UnixSocket.peerCredentials($0).processIdentifier } ?? 0
         connections = descriptors.map { LoadConnection(descriptor: $0, slots: plan.inFlight) }
         writer = LoadRequestWriter(plan: plan, seed: seed)
+        peerWriter = plan.peer.map { PeerRequestWriter(plan: plan, peer: $0, seed: seed) }
+        ownsDescriptors = plan.peer == nil
         openConnections = descriptors.count
         places = LoadPlaces(
             connections: plan.ratePerSecond == nil ? 0 : descriptors.count,
@@ -58,7 +63,7 @@ final class LoadGenerator: ReactorHandler {
     }
 
     deinit {
-        for connection in connections where connection.isOpen { UnixSocket.close(connection.descriptor) }
+        for connection in connections where connection.isOpen { letGo(connection.descriptor) }
         scratch.deallocate()
     }
 
@@ -167,10 +172,12 @@ final class LoadGenerator: ReactorHandler {
 
     // MARK: Sending
 
-    private func send(_ slot: Int, _ connection: LoadConnection, now: UInt64) {
+    func send(_ slot: Int, _ connection: LoadConnection, now: UInt64) {
         let id = connection.begin(slot: slot, now: now)
         inFlight += 1
-        writer.append(id: id, to: &output)
+        guard peerWriter != nil else { return writer.append(id: id, to: &output) }
+        connection.expectAnswer(slot: slot)
+        peerWriter?.append(to: &output)
     }
 
     /// At a fixed rate: what is due and finds a free place.
@@ -187,7 +194,7 @@ final class LoadGenerator: ReactorHandler {
     }
 
     /// Writes what has been collected for this connection, behind what the socket has not taken yet.
-    private func flush(_ index: Int, _ connection: LoadConnection) {
+    func flush(_ index: Int, _ connection: LoadConnection) {
         if !connection.outgoing.isEmpty {
             connection.outgoing.append(output.bytes)
             output.removeAll(keepingUpTo: Self.retainedBytes)
@@ -226,108 +233,7 @@ final class LoadGenerator: ReactorHandler {
             return nil
         }
     }
-
-    // MARK: Receiving
-
-    private func receive(_ index: Int, _ connection: LoadConnection) {
-        let count: Int
-        switch UnixSocket.read(connection.descriptor, into: scratch) {
-        case .bytes(let bytes): count = bytes
-        case .wouldBlock: return
-        case .closed, .failed: return close(connection, error: "CONNECTION_LOST")
-        }
-        let now = MonotonicClock.now()
-        let received = UnsafeRawBufferPointer(rebasing: scratch[..<count])
-        if connection.incoming.isEmpty {
-            guard let used = take(received, index, connection, now: now) else { return }
-            if used < count { connection.incoming.append(UnsafeRawBufferPointer(rebasing: received[used...])) }
-        } else {
-            connection.incoming.append(received)
-            guard let used = take(connection.incoming.bytes, index, connection, now: now) else { return }
-            connection.incoming.consume(used)
-        }
-        if !output.isEmpty { flush(index, connection) }
-    }
-
-    /// Handles all complete frames and sends what follows them. Answers the bytes used; nil: the connection is gone.
-    private func take(
-        _ bytes: UnsafeRawBufferPointer, _ index: Int, _ connection: LoadConnection, now: UInt64
-    ) -> Int? {
-        var offset = 0
-        while true {
-            let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
-            switch Frame.scan(rest, bytesMax: Frame.bytesMaxCeiling) {
-            case .incomplete: return offset
-            case .invalid:
-                close(connection, error: "BAD_FRAME")
-                return nil
-            case .frame(let length):
-                let message = UnsafeRawBufferPointer(rebasing: rest[Frame.headerBytes..<(Frame.headerBytes + length)])
-                guard take(frame: message, index, connection, now: now) else { return nil }
-                offset += Frame.headerBytes + length
-            }
-        }
-    }
-
-    /// False: the connection is gone.
-    private func take(
-        frame: UnsafeRawBufferPointer, _ index: Int, _ connection: LoadConnection, now: UInt64
-    ) -> Bool {
-        guard let answer = LoadAnswer(frame) else {
-            close(connection, error: "BAD_FRAME")
-            return false
-        }
-        if answer.id == 0 {
-            if answer.status == 0 { return true }  // A Notice.
-            close(connection, error: Self.name(answer.status))
-            return false
-        }
-        if answer.hasMore {
-            if !connection.isInFlight(id: answer.id) { report.countError("UNEXPECTED_ANSWER") }
-            return true
-        }
-        guard let (slot, sentAt) = connection.end(id: answer.id) else {
-            report.countError("UNEXPECTED_ANSWER")
-            return true
-        }
-        inFlight -= 1
-        count(answer, sentAt: sentAt, now: now)
-        if pacer != nil {
-            places.push(connection: index, slot: slot)
-        } else if phase == .warmUp || phase == .measuring {
-            send(slot, connection, now: now)
-        }
-        return true
-    }
-
-    private func count(_ answer: LoadAnswer, sentAt: UInt64, now: UInt64) {
-        // At a fixed rate a request belongs to the time for which it was meant.
-        guard phase != .warmUp, pacer == nil || sentAt >= measuringFrom else {
-            if answer.status != 0 { report.warmUpErrors += 1 }
-            return
-        }
-        if answer.status != 0 { return report.countError(Self.name(answer.status)) }
-        if answer.isMissing { return report.countError("KEY_NOT_THERE") }
-        let latencyNanoseconds = now > sentAt ? now - sentAt : 0
-        report.latency.record(nanoseconds: latencyNanoseconds)
-        if phase == .measuring { report.requests += 1 }
-        if latencyNanoseconds <= plan.timeoutMicroseconds * 1_000 { report.good += 1 }
-    }
-
-    private func close(_ connection: LoadConnection, error: String) {
-        output.removeAll(keepingUpTo: Self.retainedBytes)
-        reactor.remove(connection.descriptor)
-        UnixSocket.close(connection.descriptor)
-        connection.isOpen = false
-        connection.incoming.removeAll()
-        connection.outgoing.removeAll()
-        openConnections -= 1
-        inFlight -= connection.inFlight
-        report.connectionsLost += 1
-        report.countError(error, UInt64(max(connection.inFlight, 1)))
-    }
-
-    private static func name(_ status: UInt8) -> String {
-        StatusCode(rawValue: status)?.name ?? "CODE_\(status)"
+    func letGo(_ descriptor: CInt) {
+        if ownsDescriptors { UnixSocket.close(descriptor) } else { UnixSocket.shutdown(descriptor, .both) }
     }
 }

@@ -41,8 +41,10 @@ public struct LoadPlan: Sendable {
     public var warmUpNanoseconds: UInt64 = 1_000_000_000
     /// Requests a second, at fixed times; nil: a closed loop.
     public var ratePerSecond: Int?
-    /// Of the sql workload, instead of reading a row: without parameters.
+    /// Of the sql workload, instead of reading a row of its own table. A `$1` in it is bound to a number below `keys`.
     public var statement: String?
+    /// What is loaded instead of the sidecar, by the sql workload only.
+    public var peer: LoadPeer?
     public var keys = 10_000
     public var valueBytes = 100
 

@@ -12,7 +12,8 @@ public struct LoadReport: Sendable {
     public internal(set) var offered: UInt64 = 0
     /// The generator's own, in the measured time.
     public internal(set) var processorNanoseconds: UInt64 = 0
-    /// The sidecar's, in the measured time; nil where its process cannot be seen.
+    /// Of the process that listens at the other end, the sidecar's or a peer's, without its children, in the measured time; nil where
+    /// it cannot be seen.
     public internal(set) var sidecarProcessorNanoseconds: UInt64?
     /// A signal ended the run early.
     public internal(set) var isInterrupted = false
@@ -50,6 +51,7 @@ public struct LoadReport: Sendable {
 
     public func write(to json: inout JSONWriter) {
         json.field("workload", plan.workload.rawValue)
+        json.field("target", plan.peer == nil ? "prism" : "postgresql")
         json.field("clients", plan.clients)
         json.field("in_flight", plan.inFlight)
         json.field("keys", plan.keys)
@@ -117,7 +119,8 @@ public struct LoadReport: Sendable {
         let processor = DurationText.text(nanoseconds: processorNanoseconds)
         text += "  the generator itself used \(processor) of CPU\n"
         if let perRequest = sidecarMicrosecondsPerRequest {
-            text += "  the sidecar used \(Self.rounded(perRequest, 10)) µs of CPU a request\n"
+            text +=
+                "  \(plan.peer == nil ? "the sidecar" : "the process that listens") used \(Self.rounded(perRequest, 10)) µs of CPU a request\n"
         }
         if isInterrupted { text += "  interrupted: this is what was measured until then\n" }
         if let leftBehind { text += "  \(Printable.terminal(leftBehind))\n" }

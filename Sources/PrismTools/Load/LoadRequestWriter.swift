@@ -7,6 +7,8 @@ struct LoadRequestWriter {
     static func sql(_ plan: LoadPlan) -> String {
         plan.statement ?? "select value from \(plan.table) where id = $1"
     }
+    /// Whether the statement takes the row's number.
+    static func hasParameter(_ plan: LoadPlan) -> Bool { sql(plan).contains("$1") }
     /// `k` and twelve digits.
     static let keyBytes = 13
     /// Header fields, and an operation without its value.
@@ -29,7 +31,7 @@ struct LoadRequestWriter {
         workload = plan.workload
         namespace = Array(plan.namespace.utf8)
         sql = Array(Self.sql(plan).utf8)
-        hasParameter = plan.statement == nil
+        hasParameter = Self.hasParameter(plan)
         keys = UInt64(max(plan.keys, 1))
         valueBytes = plan.valueBytes
         var random = LoadRandom(seed: seed)

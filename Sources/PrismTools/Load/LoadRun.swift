@@ -10,7 +10,9 @@ public enum LoadRun {
     /// Blocks the calling thread for the whole run. SIGINT and SIGTERM, which stay blocked in this process from now on, end
     /// the load early; what the run has put in place is removed all the same. A second signal ends the removal as well.
     ///
-    /// - Throws: the sidecar cannot be reached, refuses the preparation, or the process has too few descriptors. Then nothing
+    /// With a peer in the plan the same against that; no sidecar is needed then.
+    ///
+    /// - Throws: the sidecar or the peer cannot be reached, refuses the preparation, or the process has too few descriptors. Then nothing
     ///   is left behind either, as far as the sidecar could be reached.
     public static func run(_ plan: LoadPlan) throws(ToolError) -> LoadReport {
         try raiseDescriptors(for: plan)
@@ -19,6 +21,10 @@ public enum LoadRun {
             signals = try SignalSource([SIGINT, SIGTERM])
         } catch {
             throw failure(error.description)
+        }
+        if let peer = plan.peer {
+            return try PeerRun(plan: plan, peer: peer, isInterrupted: { !signals.read().isEmpty })
+                .run { descriptors throws(ToolError) in try generate(plan, descriptors, signals, seed: newSeed()) }
         }
         let client = try connect(plan)
         var preparation = LoadPreparation(plan: plan, client: client, isInterrupted: { !signals.read().isEmpty })
@@ -48,18 +54,25 @@ public enum LoadRun {
     private static func load(
         _ plan: LoadPlan, _ preparation: inout LoadPreparation, _ signals: SignalSource
     ) throws(ToolError) -> LoadReport {
-        let seed = MonotonicClock.now() &* 0x9E37_79B9_7F4A_7C15
+        let seed = newSeed()
         var writer = LoadRequestWriter(plan: plan, seed: seed)
         guard try preparation.prepare(writer: &writer) else {
             var report = LoadReport(plan: plan)
             report.isInterrupted = true
             return report
         }
-        let descriptors = try openConnections(plan)
+        return try generate(plan, try openConnections(plan), signals, seed: seed &+ 0x51_7C_C1_B7)
+    }
+
+    private static func newSeed() -> UInt64 { MonotonicClock.now() &* 0x9E37_79B9_7F4A_7C15 }
+
+    private static func generate(
+        _ plan: LoadPlan, _ descriptors: [CInt], _ signals: SignalSource, seed: UInt64
+    ) throws(ToolError) -> LoadReport {
         do throws(SystemCallError) {
             let reactor = try Reactor()
             let generator = LoadGenerator(
-                plan: plan, reactor: reactor, descriptors: descriptors, signals: signals, seed: seed &+ 0x51_7C_C1_B7)
+                plan: plan, reactor: reactor, descriptors: descriptors, signals: signals, seed: seed)
             try generator.run()
             return generator.report
         } catch {
@@ -110,7 +123,7 @@ public enum LoadRun {
 }
 
 extension ToolError {
-    fileprivate func adding(_ text: String) -> ToolError {
+    func adding(_ text: String) -> ToolError {
         switch self {
         case .usage(let message, let remedy): return .usage("\(message); \(text)", remedy: remedy)
         case .failed(var failure):
@@ -119,7 +132,7 @@ extension ToolError {
         }
     }
 
-    fileprivate var summary: String {
+    var summary: String {
         switch self {
         case .usage(let message, _): message
         case .failed(let failure): "\(failure.code.name): \(failure.message)"

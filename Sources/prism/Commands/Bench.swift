@@ -1,4 +1,5 @@
 import ArgumentParser
+import PrismConfiguration
 import PrismTools
 
 struct Bench: ParsableCommand {
@@ -12,13 +13,21 @@ struct Bench: ParsableCommand {
             removed again, also after SIGINT or SIGTERM. Only OK answers count as requests and into the latencies.
 
             Workloads: kv-get; kv-put, every value another; kv-mixed, 90 % get and 10 % put; sql, a row by its primary \
-            key, or the statement that --sql gives. pgbench-select, pgbench-tpcb and --target are not in this version.
+            key, or the statement that --sql gives; a $1 in it is bound to a number below --keys. pgbench-select and \
+            pgbench-tpcb are not in this version.
+
+            With --target the workload sql goes to a PostgreSQL server, or to a pooler before one, instead of the sidecar: the \
+            same loop, the same statement, PostgreSQL's own protocol, --in-flight requests outstanding with a Sync each. Each \
+            connection prepares the statement; --unnamed parses it with every request, for poolers that know no prepared \
+            statements. Nothing there stops a request at --timeout.
 
             Examples:
               prism bench --workload kv-get --clients 64 --seconds 10
               prism bench --workload kv-put --clients 64 --in-flight 16 --seconds 10 --json
               prism bench --workload sql --clients 10000 --seconds 5
               prism bench --workload kv-get --clients 64 --in-flight 16 --rate 10000 --seconds 10
+              prism bench --workload sql --clients 64 --target postgresql:///app?host=/run/postgresql
+              prism bench --workload sql --clients 64 --target 'host=/run/pgbouncer port=6432 dbname=app' --unnamed
 
             Exit codes: 0 measured (look at "errors"); 1 not one request was answered OK, it was interrupted, something \
             could not be removed, or it failed; 2 usage.
@@ -48,7 +57,14 @@ struct Bench: ParsableCommand {
     @Option(help: ArgumentHelp("A read-only statement for the workload sql.", valueName: "statement"))
     var sql: String?
 
-    @Option(help: .hidden) var target: String?
+    @Option(
+        help: ArgumentHelp(
+            "Load this PostgreSQL server or pooler, not the sidecar: libpq's URL or connection string, without a password.",
+            valueName: "url"))
+    var target: String?
+
+    @Flag(help: "With --target: parse the statement with every request.")
+    var unnamed = false
 
     @OptionGroup var data: DataOptions
     @OptionGroup var output: OutputOptions
@@ -71,6 +87,15 @@ struct Bench: ParsableCommand {
             }
             try check("the length of --sql", sql.utf8.count, 1...LoadPlan.statementBytesMax)
         }
+        guard target != nil || !unnamed else { throw ValidationError("--unnamed belongs to --target") }
+        if target != nil {
+            guard workload == LoadPlan.Workload.sql.rawValue else {
+                throw ValidationError("--target takes --workload sql: a PostgreSQL server knows no others")
+            }
+            guard data.socket == nil, data.backend.isEmpty else {
+                throw ValidationError("--socket and --backend name a sidecar's, --target loads none")
+            }
+        }
         guard data.backend.utf8.count <= 64 else { throw ValidationError("--backend has at most 64 bytes") }
     }
 
@@ -81,9 +106,6 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
-        if target != nil {
-            throw ToolError.usage("--target is not in this version", remedy: "leave it out: the sidecar")
-        }
         guard let workload = LoadPlan.Workload(rawValue: workload) else {
             let names = LoadPlan.Workload.allCases.map(\.rawValue).joined(separator: ", ")
             let isAnnounced = ["pgbench-select", "pgbench-tpcb"].contains(self.workload)
@@ -93,7 +115,12 @@ struct Bench: ParsableCommand {
                     : "there is no workload \(Printable.terminal(self.workload))",
                 remedy: "use \(names)")
         }
-        var plan = LoadPlan(workload: workload, socketPath: try data.socketPath())
+        var plan = LoadPlan(workload: workload, socketPath: target == nil ? try data.socketPath() : "")
+        if let target {
+            // Refuses what `serve` would refuse, a password above all.
+            _ = try ConfigurationLoading.load(file: nil, overrides: Overrides(postgres: target))
+            plan.peer = LoadPeer(conninfo: target, isUnnamed: unnamed)
+        }
         plan.backend = data.backend
         plan.timeoutMicroseconds = data.timeout.microseconds
         plan.clients = clients
