@@ -246,7 +246,7 @@ public struct FuzzRun: ~Copyable {
                 connections[index].isClosed = true
             }
         case .log(.invariantViolated(let what)): problems.append("an invariant was violated: \(what)")
-        case .credit, .abandon, .flush, .pauseReading, .resumeReading, .shutdownReading, .log: break
+        case .credit, .giveWay, .abandon, .flush, .pauseReading, .resumeReading, .shutdownReading, .log: break
         }
     }
 }

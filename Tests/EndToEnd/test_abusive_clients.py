@@ -189,6 +189,10 @@ class AbuseCase(unittest.TestCase):
         self.assertGreater(reports["holds_requests"]["in_flight_most"], 10_000)
         self.assertGreater(in_flight_most, 1_000)
 
+    def judge_never_reads(self, config):
+        reports, _ = self.abuse(config, (abuse.never_reads,))
+        self.assertGreater(reports["never_reads"]["asked"], 50)
+
 
 @unittest.skipUnless(os.geteuid() == 0, "connects as several users, which only root can")
 @unittest.skipUnless(paths.binary(), "prism is not built: run `swift build`, or name a binary in PRISM_BINARY")
@@ -197,9 +201,7 @@ class SQLiteAbuseTests(AbuseCase):
         self.judge_many(SQLITE)
 
     def test_clients_that_never_read(self):
-        # Not beside queries: streams that nobody reads hold all reader connections but those for gets (docs/limits.md).
-        reports, _ = self.abuse(SQLITE, (abuse.never_reads,), kinds=("put", "get", "ping"))
-        self.assertGreater(reports["never_reads"]["asked"], 50)
+        self.judge_never_reads(SQLITE)
 
     # Frames that have come in part are bounded for each connection only, so that all together can be more than
     # limits.buffered_bytes, and then everybody is refused (docs/limits.md).
@@ -212,12 +214,18 @@ class SQLiteAbuseTests(AbuseCase):
 @unittest.skipUnless(paths.binary(), "prism is not built: run `swift build`, or name a binary in PRISM_BINARY")
 @postgres.needed
 class PostgreSQLAbuseTests(AbuseCase):
-    def test_slow_senders_storms_and_a_hundred_thousand_requests(self):
+    def config(self):
         cluster = postgres.Cluster()
         self.addCleanup(cluster.close)
         conninfo = f"host={cluster.directory} port={cluster.port} dbname=postgres user=postgres"
-        self.judge_many(CONFIG + f"  - {{name: main, kind: postgresql, conninfo: \"{conninfo}\", "
-                        f"queue_requests: {IN_FLIGHT}, connections_min: {POOL}, connections_max: {POOL}}}\n")
+        return CONFIG + (f"  - {{name: main, kind: postgresql, conninfo: \"{conninfo}\", "
+                         f"queue_requests: {IN_FLIGHT}, connections_min: {POOL}, connections_max: {POOL}}}\n")
+
+    def test_slow_senders_storms_and_a_hundred_thousand_requests(self):
+        self.judge_many(self.config())
+
+    def test_clients_that_never_read(self):
+        self.judge_never_reads(self.config())
 
 
 if __name__ == "__main__":

@@ -312,11 +312,11 @@ class LimitTests(LimitCase):
 
     # Of SQLite
 
-    def sqlite(self, limits):
+    def sqlite(self, limits, config=""):
         directory = tempfile.mkdtemp(prefix="prism-limits-")
         self.addCleanup(shutil.rmtree, directory, True)
         path = os.path.join(directory, "data.db")
-        server = self.serve(f"backends:\n  - {{name: main, kind: sqlite, path: {path}, {limits}}}\n", sqlite=False)
+        server = self.serve(config + f"backends:\n  - {{name: main, kind: sqlite, path: {path}, {limits}}}\n", sqlite=False)
         server.database_path = path
         return server
 
@@ -338,19 +338,50 @@ class LimitTests(LimitCase):
         for each in raw:
             self.assertEqual(each.final(1)[-1].query.rows[0].values[0].integer, 20_000)
 
+    # More than fits into a stream's window and the socket.
+    STREAM = ("with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000) "
+              "select i, 'padding padding padding padding' as padding from n")
+
     def streams(self, server, count):
         """Streams that nobody reads, each with a connection."""
-        for _ in range(count):
-            raw = self.raw(server, receive_buffer=4096)
-            raw.send(query(1, SLOW.replace("max(i)", "i, 'padding padding padding'"), 5_000_000, read_only=True))
+        raws = [self.raw(server, receive_buffer=4096) for _ in range(count)]
+        for raw in raws:
+            raw.send(query(1, self.STREAM, read_only=True))
             raw.receive()
+        return raws
 
     def test_sqlite_reader_connections(self):
-        server = self.sqlite("reader_connections: 4, acquire_timeout: 200ms")
+        server = self.sqlite("reader_connections: 4, acquire_timeout: 200ms", "limits: {stream_stall: 1h}\n")
         self.streams(server, 2)
         client = self.client(server)
         self.refused("RESOURCE_EXHAUSTED", client.query, "select 1", read_only=True, words="acquire_timeout")
         self.assertFalse(client.get("k"))
+
+    def test_limits_stream_stall(self):
+        server = self.sqlite("reader_connections: 4", "limits: {stream_stall: 200ms}\n")
+        streams = self.streams(server, 2)
+        client = self.client(server)
+        # Both connections are taken: one of the two streams makes room, and says why to those who read it later.
+        self.assertEqual(client.query("select 1", read_only=True).scalar(), 1)
+        self.assertEqual(self.counted(server, "limits.stream_stall"), 1)
+        answers = [raw.final(1)[-1] for raw in streams]
+        stalled = [answer for answer in answers if code(answer) != "OK"]
+        self.assertEqual(len(stalled), 1)
+        self.full(stalled[0], "limits.stream_stall")
+        self.assertEqual(client.query("select 2", read_only=True).scalar(), 2)
+
+    def test_stream_in_a_transaction_that_nobody_reads(self):
+        server = self.serve("transactions: {sqlite_write_idle: 200ms}\n")
+        client = self.client(server)
+        client.query("create table t as " + self.STREAM)
+        raw = self.raw(server, receive_buffer=4096)
+        raw.send(Request(id=1, begin=messages.Begin()))
+        handle = raw.final(1)[-1].begin.transaction
+        raw.send(query(2, "select * from t", transaction=handle))
+        raw.receive()
+        # The only writer is free again long before `sqlite_write_total`.
+        client.put("k", b"v")
+        self.assertEqual(code(raw.final(2)[-1]), "ABORTED")
 
     def test_sqlite_acquire_timeout(self):
         server = self.sqlite("acquire_timeout: 100ms")
@@ -414,9 +445,9 @@ class PostgreSQLLimitTests(LimitCase):
         cls.cluster = postgres.Cluster()
         cls.addClassCleanup(cls.cluster.close)
 
-    def postgresql(self, limits, host=None):
+    def postgresql(self, limits, host=None, config=""):
         place = f"host={host} dbname=postgres user=postgres" if host else self.cluster.conninfo()
-        return self.serve(f"runtime: {{reactors: 1}}\nbackends:\n  - {{name: main, kind: postgresql, {limits}, conninfo: {place}}}\n",
+        return self.serve(config + f"runtime: {{reactors: 1}}\nbackends:\n  - {{name: main, kind: postgresql, {limits}, conninfo: {place}}}\n",
                           sqlite=False)
 
     def test_postgresql_connections_max(self):
@@ -437,8 +468,20 @@ class PostgreSQLLimitTests(LimitCase):
             finals += not answer.more
         return rows
 
+    def test_postgresql_stream_stall(self):
+        server = self.postgresql("connections_min: 0, connections_max: 1", config="limits: {stream_stall: 200ms}\n")
+        raw = self.raw(server, receive_buffer=4096)
+        raw.send(query(1, "select i, repeat('x', 100) from generate_series(1, 200000) i", read_only=True))
+        raw.receive()
+        # Of the same user, and the only connection is taken.
+        self.assertEqual(self.client(server).query("select 1").scalar(), 1)
+        self.full(raw.final(1)[-1], "limits.stream_stall")
+        self.assertEqual(self.counted(server, "limits.stream_stall"), 1)
+
     def test_postgresql_acquire_timeout(self):
-        server = self.postgresql("connections_min: 0, connections_max: 1, acquire_timeout: 100ms")
+        server = self.postgresql("connections_min: 1, connections_max: 1, acquire_timeout: 100ms")
+        idle = 'prism_backend_connections{backend="main",state="idle"} 1'
+        self.until("connected", lambda: idle in server.admin("GET", "/metrics")[1])
         raw = self.raw(server)
         raw.send(query(1, "select pg_sleep(10)"), query(2, "select 1"))
         answer = raw.receive()

@@ -14,6 +14,8 @@ extension Configuration {
         public internal(set) var transactions = 0
         /// Bytes of a stream that wait for a client before its source pauses.
         public internal(set) var streamWindowBytes = 0
+        /// How long a stream may wait for its client while others wait for its connection.
+        public internal(set) var streamStallNanoseconds: UInt64 = 0
         public internal(set) var batchStatements = 0
         public internal(set) var writeItems = 0
         public internal(set) var getManyKeys = 0

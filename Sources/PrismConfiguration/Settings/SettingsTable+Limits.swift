@@ -38,6 +38,12 @@ extension SettingsTable {
             "limits.stream_window", \.limits.streamWindowBytes, kib(256), in: kib(4)...mib(64),
             "Bytes of one stream that may wait for the client."
         ).limit("The stream's source pauses until the client has read."),
+        .duration(
+            "limits.stream_stall", \.limits.streamStallNanoseconds, seconds(1), in: milliseconds(10)...hours(24),
+            "How long a stream may wait for its client to read half a window, while another request waits for its connection."
+        ).limit(
+            "The stream ends with `RESOURCE_EXHAUSTED`; one in a transaction may wait for the transaction's idle limit instead."
+        ),
         .integer(
             "limits.batch_statements", \.limits.batchStatements, 1_000, in: 1...100_000,
             "Statements or parameter sets of one `Batch`."

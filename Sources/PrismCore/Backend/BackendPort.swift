@@ -13,6 +13,10 @@ public protocol BackendPort: AnyObject, Sendable {
     /// The client has taken `bytes` of this stream's parts; the backend may send as many more.
     func credit(_ reference: RequestReference, bytes: Int)
 
+    /// The client of a stream outside of transactions does not read: ends it if another request waits for its connection. May be
+    /// repeated; an unknown reference, or one that is not streaming, is left alone.
+    func giveWay(_ reference: RequestReference)
+
     /// Rolls a transaction back with nobody to answer: its limit is reached or its client is gone. Idempotent; stops a
     /// statement of it that is still running.
     func abandon(_ transaction: TransactionReference)
@@ -23,6 +27,7 @@ public protocol BackendPort: AnyObject, Sendable {
 }
 
 extension BackendPort {
+    public func giveWay(_ reference: RequestReference) {}
     public func advance(to now: UInt64, reactor: UInt8) -> UInt64 { .max }
 }
 

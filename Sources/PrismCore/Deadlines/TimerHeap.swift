@@ -8,6 +8,8 @@ public struct TimerHeap: Sendable {
         case transactionTotal
         /// A connection in error that has not read its last answer.
         case linger
+        /// A connection on which streams wait for the client.
+        case stall
     }
 
     /// A timer that has come due.

@@ -43,7 +43,7 @@ extension Multiplexer {
         hold(connections[index].output.count - before, for: index)
         requests[slot].hasStreamed = true
         requests[slot].streamDebt += Int32(clamping: body.count)
-        connections[index].hasStreamDebt = true
+        noteStreamDebt(slot, of: index, now)
         requestFlush(index)
     }
 
@@ -107,6 +107,9 @@ extension Multiplexer {
         }
         let kind = requests[slot].kind
         count(backend: backend, kind: kind, completion.code, of: index)
+        if requests[slot].isStalled, completion.code == .resourceExhausted, completion.stage == .stream {
+            metrics.limitsReached[.streamStall, default: 0] += 1
+        }
         if completion.code == .deadlineExceeded { metrics.deadlineExceeded[completion.stage, default: 0] += 1 }
         if phase > .serving { report.finished += 1 }
         if settings.slowRequestNanoseconds > 0, total >= settings.slowRequestNanoseconds {

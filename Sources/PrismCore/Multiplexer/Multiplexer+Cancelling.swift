@@ -10,7 +10,7 @@ extension Multiplexer {
                 cancel(due.index, .deadline, now)
             case .transactionIdle:
                 transactions[due.index].idleTimer = -1
-                abort(due.index, now)
+                idleTimerFired(due.index, now)
             case .transactionTotal:
                 transactions[due.index].totalTimer = -1
                 abort(due.index, now)
@@ -20,6 +20,9 @@ extension Multiplexer {
                 hold(-connections[due.index].output.count, for: due.index)
                 connections[due.index].output.removeAll()
                 requestSettling(due.index)
+            case .stall:
+                connections[due.index].stallTimer = -1
+                stallTimerFired(due.index, now)
             }
         }
     }

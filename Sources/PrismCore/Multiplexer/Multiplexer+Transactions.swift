@@ -129,6 +129,8 @@ extension Multiplexer {
         _ now: UInt64
     ) {
         transactions[transaction].executing = -1
+        // A stream had set it.
+        disarmIdleTimer(transaction)
         if effect == .ended { transactions[transaction].hasEndedInBackend = true }
         switch kind {
         case .begin:
@@ -228,7 +230,7 @@ extension Multiplexer {
             : (backend.writeTransactionIdleNanoseconds, backend.writeTransactionTotalNanoseconds)
     }
 
-    private mutating func armIdleTimer(_ transaction: Int, _ now: UInt64) {
+    mutating func armIdleTimer(_ transaction: Int, _ now: UInt64) {
         guard transactions[transaction].idleTimer < 0, !transactions[transaction].hasEndedInBackend else { return }
         transactions[transaction].idleTimer = timers.add(
             deadline: saturatingSum(now, limitsNanoseconds(transaction).idle), kind: .transactionIdle,

@@ -158,6 +158,10 @@ public struct Multiplexer: ~Copyable {
         connections[index].output.consume(count)
         hold(-count, for: index)
         metrics.bytesOut += UInt64(count)
+        if count > 0, connections[index].hasStreamDebt {
+            connections[index].takenBytes += count
+            connections[index].takenNanoseconds = now
+        }
         if connections[index].hasStreamDebt, connections[index].output.count <= settings.streamWindowBytes / 2 {
             creditStreams(index)
         }
@@ -233,6 +237,7 @@ public struct Multiplexer: ~Copyable {
         if connections[index].state != .failing { metrics.unansweredAtClose += UInt64(connections[index].inFlight) }
         abandonTransactions(of: index)
         if connections[index].lingerTimer >= 0 { timers.cancel(connections[index].lingerTimer) }
+        disarmStallTimer(index)
         hold(-connections[index].bufferedBytes, for: index)
         clientClasses.leave(connections[index].client)
         actions.append(.close(reference(index)))
@@ -241,6 +246,7 @@ public struct Multiplexer: ~Copyable {
 
     private mutating func creditStreams(_ index: Int) {
         connections[index].hasStreamDebt = false
+        disarmStallTimer(index)
         var slot = Int(connections[index].firstRequest)
         while slot >= 0 {
             let debt = Int(requests[slot].streamDebt)

@@ -6,6 +6,8 @@ public enum MultiplexerAction: Sendable {
     /// Ask the backend, and tell `Multiplexer.cancelled` what it said before handling any other event.
     case cancel(backend: Int, RequestReference)
     case credit(backend: Int, RequestReference, bytes: Int)
+    /// Its client does not read the stream; the backend ends it if others wait.
+    case giveWay(backend: Int, RequestReference)
     case abandon(backend: Int, TransactionReference)
     /// There is output to be written; once a tick is enough.
     case flush(ConnectionReference)

@@ -12,6 +12,8 @@ public struct MultiplexerSettings: Sendable {
     public var bufferedBytesMax = 256 << 20
     public var transactionsMax = 1_024
     public var streamWindowBytes = 256 << 10
+    /// How long a stream may wait until its client has read half of the window, while others wait for what it holds.
+    public var streamStallNanoseconds: UInt64 = 1_000_000_000
     public var defaultTimeoutNanoseconds: UInt64 = 30_000_000_000
     public var maximumTimeoutNanoseconds: UInt64 = 3_600_000_000_000
     /// Requests that take longer are logged; 0: none.

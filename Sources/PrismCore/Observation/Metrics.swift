@@ -29,6 +29,7 @@ public struct Metrics: Sendable {
     /// A limit at which something was refused, or a client not read for a while.
     public enum LimitName: UInt8, Sendable, CaseIterable {
         case connections, inFlight, inFlightPerConnection, bufferedBytes, bufferedBytesPerConnection, transactions
+        case streamStall
         case ruleConnections, ruleInFlight, ruleBufferedBytes, ruleTransactions
 
         /// As the configuration calls it.
@@ -40,6 +41,7 @@ public struct Metrics: Sendable {
             case .bufferedBytes: "limits.buffered_bytes"
             case .bufferedBytesPerConnection: "limits.buffered_bytes_per_connection"
             case .transactions: "limits.transactions"
+            case .streamStall: "limits.stream_stall"
             case .ruleConnections: "rules.connections"
             case .ruleInFlight: "rules.in_flight"
             case .ruleBufferedBytes: "rules.buffered_bytes"

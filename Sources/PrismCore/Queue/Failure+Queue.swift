@@ -28,6 +28,12 @@ extension Failure {
             retryAfterMicroseconds: retryAfterNanoseconds / 1_000)
     }
 
+    /// The client of a stream does not read, and others wait for the connection that the stream holds.
+    public static let streamStalled = Failure(
+        .resourceExhausted, at: .stream,
+        "the stream was not read for limits.stream_stall while others waited for its connection; read it faster, or ask for less at a time",
+        isRetryable: true, retryAfterMicroseconds: MultiplexerSettings.limitRetryMicroseconds)
+
     /// - Parameter problem: why the last connect failed.
     static func refusal(
         _ refusal: PoolScheduler.Refusal, backend: String, problem: String, retryAfterNanoseconds: UInt64

@@ -20,7 +20,8 @@ extension FairQueue {
     /// The flow's next request is taken: it pays for it in advance, with what its requests have taken of late.
     mutating func charge(_ lane: Int) {
         let flow = lanes[lane].flow
-        virtualTime = lanes[lane].start
+        // A flow that was passed over may be behind it.
+        virtualTime = max(virtualTime, lanes[lane].start)
         let known = past[flow]?.cost ?? 0
         let cost = (known == 0 ? typicalCost : known) / UInt64(flow.weight)
         let finish = saturatingSum(virtualTime, max(1, cost))
@@ -69,6 +70,12 @@ extension FairQueue {
     }
 
     // MARK: The heap
+
+    /// The lane that is next among those of flows that may be served; nil: none of them waits.
+    func next(of mayBeServed: (Flow) -> Bool) -> Int? {
+        guard let first = busy.first, !mayBeServed(lanes[first].flow) else { return busy.first }
+        return busy.filter { mayBeServed(lanes[$0].flow) }.min { goesBefore($0, $1) }
+    }
 
     private func goesBefore(_ first: Int, _ second: Int) -> Bool {
         let (left, right) = (lanes[first], lanes[second])

@@ -139,7 +139,15 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
 
     /// Takes the next to be served. Nil: nobody waits, or the next one does not fit; it then remains the next.
     public mutating func pop(now: UInt64, where fits: (Element) -> Bool = { _ in true }) -> Element? {
-        guard let lane = busy.first else { return nil }
+        busy.first.flatMap { pop($0, now, fits) }
+    }
+
+    /// Takes the next of those flows that may be served; the others keep their place. Nil: none of them waits.
+    mutating func pop(now: UInt64, of mayBeServed: (Flow) -> Bool) -> Element? {
+        next(of: mayBeServed).flatMap { pop($0, now) { _ in true } }
+    }
+
+    private mutating func pop(_ lane: Int, _ now: UInt64, _ fits: (Element) -> Bool) -> Element? {
         judge(lane, now)
         let index = lanes[lane].isOverloaded ? lanes[lane].tail : lanes[lane].head
         guard let id = slots[index].id, let element = slots[index].element, fits(element) else { return nil }

@@ -1,7 +1,10 @@
 /// Who gets which connection. Reached through `next` only.
 extension LeaseScheduler {
     var mayWorkOnLeases: Bool { leaseWorkers < limits.leaseWorkersMax }
-    var canLease: Bool { !leases.isEmpty && leased < limits.leasesMax && mayWorkOnLeases }
+    var canLease: Bool {
+        guard !leases.isEmpty, leased < limits.leasesMax, mayWorkOnLeases else { return false }
+        return !held.isScarce(leased: leased) || leases.next(of: { held.mayLease($0, leased: leased) }) != nil
+    }
 
     mutating func admit(
         _ waiter: Waiting, _ id: ID, _ queue: WritableKeyPath<Self, FairQueue<ID, Waiting>>,
@@ -18,6 +21,7 @@ extension LeaseScheduler {
     mutating func leaseEnded(_ connection: Int, _ now: UInt64) {
         leased -= 1
         let lessee = lessees[connection]
+        if lessee.isHeld { held.letGo(for: lessee.flow) }
         leases.served(lessee.flow, in: now - min(now, lessee.since))
     }
 
@@ -68,7 +72,8 @@ extension LeaseScheduler {
         if canLease, prefersLease || pointReads.isEmpty, let taken = popLease(now) {
             set(connection, .working(isLease: true))
             leased += 1
-            lessees[connection] = (taken.flow, now)
+            lessees[connection] = Lessee(flow: taken.flow, since: now, isHeld: taken.begins != nil)
+            if taken.begins != nil { held.hold(for: taken.flow) }
             if let transaction = taken.begins {
                 transactions[transaction] = Held(connection: connection, isBusy: true)
                 return .begin(transaction, taken.item, connection: connection)
@@ -86,7 +91,8 @@ extension LeaseScheduler {
     }
 
     mutating func popLease(_ now: UInt64) -> Waiting? {
-        guard let taken = leases.pop(now: now) else { return nil }
+        let (held, leased) = (held, leased)
+        guard let taken = leases.pop(now: now, of: { held.mayLease($0, leased: leased) }) else { return nil }
         if let transaction = taken.begins { waitingBegins[transaction] = nil }
         return taken
     }

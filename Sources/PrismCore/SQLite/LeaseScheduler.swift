@@ -4,7 +4,8 @@
 ///
 /// A stream whose client does not keep up is parked: its connection stays bound, the thread goes on with others. A read-only
 /// transaction keeps its connection between its requests. Both can hold a connection for long, so some connections are kept
-/// for point reads: slow clients can use up the leases, never the gets of everybody else.
+/// for point reads: slow clients can use up the leases, never the gets of everybody else; and some leases for clients that hold
+/// none (`HeldConnections`).
 public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Sendable, Item: Sendable>: Sendable {
     public struct Limits: Sendable, Equatable {
         /// Reader connections, opened on demand.
@@ -85,6 +86,15 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
         let connection: Int
         var outstandingBytes = 0
         var isParked = false
+        /// It ends for others that wait.
+        var isGivingWay = false
+    }
+
+    struct Lessee: Sendable {
+        var flow: Flow
+        var since: UInt64
+        /// For a client that is waited for: a transaction, a stream.
+        var isHeld: Bool
     }
 
     enum Runnable: Hashable, Sendable {
@@ -106,15 +116,18 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     /// What has a connection already and can go on.
     var runnable = RemovableQueue<Runnable, Runnable>()
     var leased = 0
-    /// Of each connection: whose the lease is, and since when.
-    var lessees: [(flow: Flow, since: UInt64)]
+    /// Of each connection: whose the lease is.
+    var lessees: [Lessee]
+    var held: HeldConnections
+    var givingWay = 0
     var prefersLease = false
     var prefersRunnable = true
 
     public init(limits: Limits = Limits()) {
         self.limits = limits
         slots = Array(repeating: .closed, count: max(1, limits.connectionsMax))
-        lessees = Array(repeating: (.own, 0), count: slots.count)
+        lessees = Array(repeating: Lessee(flow: .own, since: 0, isHeld: false), count: slots.count)
+        held = HeldConnections(maximum: limits.leasesMax)
         pointReads = FairQueue(
             requestsMax: limits.requestsMax, acquireTimeoutNanoseconds: limits.acquireTimeoutNanoseconds)
         leases = pointReads
@@ -240,8 +253,24 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
 
     /// A part is about to be sent: counted before it is on its way, so that no credit can overtake it.
     public mutating func sending(_ id: ID, bytes: Int, connection: Int) {
+        if !lessees[connection].isHeld {
+            lessees[connection].isHeld = true
+            held.hold(for: lessees[connection].flow)
+        }
         streams[id, default: Stream(connection: connection)].outstandingBytes += bytes
     }
+
+    /// The stream's client does not read: it is to end if a request waits for the connection. A thread that is asked to go on
+    /// with it sees that by `isGivingWay`. As many end as requests wait.
+    public mutating func giveWay(_ id: ID) {
+        guard let stream = streams[id], !stream.isGivingWay, leases.count > givingWay, held.isScarce(leased: leased)
+        else { return }
+        streams[id]?.isGivingWay = true
+        givingWay += 1
+        wake(id)
+    }
+
+    public func isGivingWay(_ id: ID) -> Bool { streams[id]?.isGivingWay ?? false }
 
     /// The part is on its way. False: the window is used up, and the stream is parked until `credit` or `wake`; the thread
     /// must not touch its connection any more.
@@ -268,7 +297,9 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
     }
 
     /// The stream is over; its connection is still the thread's.
-    public mutating func streamEnded(_ id: ID) { streams[id] = nil }
+    public mutating func streamEnded(_ id: ID) {
+        if streams.removeValue(forKey: id)?.isGivingWay == true { givingWay -= 1 }
+    }
 
     // MARK: Reports of threads
 

@@ -31,6 +31,14 @@ struct Connection: ~Copyable {
     var isSettleRequested = false
     /// A stream of this connection waits for credit.
     var hasStreamDebt = false
+    /// While one waits: when it is looked at what the client has read.
+    var stallTimer: Int32 = -1
+    /// Bytes taken since that timer was set.
+    var takenBytes = 0
+    /// When bytes were taken last, or since when a stream waits for credit.
+    var takenNanoseconds: UInt64 = 0
+    /// Too little of its streams has been read for too long.
+    var isStalled = false
     /// While it is failing: when it is closed whether or not the client has read its last answer.
     var lingerTimer: Int32 = -1
     /// When the last bytes arrived; a timeout counts from there, however long a frame then waits in `input`.

@@ -31,6 +31,8 @@ struct RequestSlot {
     var hasStreamed = false
     /// Bytes of parts that the client has not taken yet.
     var streamDebt: Int32 = 0
+    /// Its backend has been told that it may end it for others.
+    var isStalled = false
     var nextInConnection: Int32 = -1
     var previousInConnection: Int32 = -1
     var nextInTransaction: Int32 = -1

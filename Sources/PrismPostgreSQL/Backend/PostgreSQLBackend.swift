@@ -107,6 +107,11 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
         part(reference.reactor)?.engine.credit(reference, bytes: bytes)
     }
 
+    public func giveWay(_ reference: RequestReference) {
+        guard let part = part(reference.reactor) else { return }
+        part.engine.giveWay(reference, now: part.reactor.now)
+    }
+
     public func abandon(_ transaction: TransactionReference) {
         guard let part = part(transaction.reactor) else { return }
         part.engine.abandon(transaction, now: part.reactor.now)

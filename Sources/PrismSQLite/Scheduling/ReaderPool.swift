@@ -105,6 +105,11 @@ final class ReaderPool: Sendable {
         change { $0.scheduler.credit(reference, bytes: bytes) }
     }
 
+    /// Ends a stream that its client does not read, if others wait.
+    func giveWay(_ reference: RequestReference) {
+        change { $0.scheduler.giveWay(reference) }
+    }
+
     /// Lets a parked stream see that it has been cancelled.
     func wake(_ reference: RequestReference) {
         change { $0.scheduler.wake(reference) }

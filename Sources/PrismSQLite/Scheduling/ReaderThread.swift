@@ -184,6 +184,9 @@ final class ReaderThread {
         if ticket.isCancelled || isClosing {
             stream.close()
             end = .failure(.stopping)  // told to nobody who has cancelled
+        } else if pool.state.withLock({ $0.scheduler.isGivingWay(ticket.reference) }) {
+            stream.close()
+            end = .failure(.streamStalled)
         } else {
             do throws(Failure) {
                 guard try stream.next(mayBeCut: true, into: &output) else { return true }

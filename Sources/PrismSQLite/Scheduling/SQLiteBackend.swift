@@ -121,6 +121,8 @@ public final class SQLiteBackend: BackendPort {
         }
     }
 
+    public func giveWay(_ reference: RequestReference) { readers.giveWay(reference) }
+
     public func abandon(_ transaction: TransactionReference) {
         switch tables[Int(transaction.reactor)].isWriting(transaction) {
         case true?: writer.abandon(transaction)

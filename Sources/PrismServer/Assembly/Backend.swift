@@ -31,6 +31,13 @@ enum Backend: Sendable {
         }
     }
 
+    func giveWay(_ reference: RequestReference) {
+        switch self {
+        case .sqlite(let backend): backend.giveWay(reference)
+        case .postgresql(let backend): backend.giveWay(reference)
+        }
+    }
+
     func abandon(_ transaction: TransactionReference) {
         switch self {
         case .sqlite(let backend): backend.abandon(transaction)

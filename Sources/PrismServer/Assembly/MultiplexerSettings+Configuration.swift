@@ -17,6 +17,7 @@ extension MultiplexerSettings {
         bufferedBytesMax = max(limits.frameBytes, limits.bufferedBytes / reactors)
         transactionsMax = max(1, limits.transactions / reactors)
         streamWindowBytes = limits.streamWindowBytes
+        streamStallNanoseconds = limits.streamStallNanoseconds
         defaultTimeoutNanoseconds = configuration.deadlines.defaultNanoseconds
         maximumTimeoutNanoseconds = configuration.deadlines.maximumNanoseconds
         slowRequestNanoseconds = configuration.log.slowRequestNanoseconds

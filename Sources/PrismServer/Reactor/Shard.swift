@@ -340,6 +340,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         case .cancel(let backend, let reference):
             multiplexer.cancelled(reference, backends[backend].cancel(reference), now: now)
         case .credit(let backend, let reference, let bytes): backends[backend].credit(reference, bytes: bytes)
+        case .giveWay(let backend, let reference): backends[backend].giveWay(reference)
         case .abandon(let backend, let transaction): backends[backend].abandon(transaction)
         case .flush(let reference): toFlush.append(reference)
         case .pauseReading(let reference): setReading(reference, false)

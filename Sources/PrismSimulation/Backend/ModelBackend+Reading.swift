@@ -134,6 +134,10 @@ extension ModelBackend {
             case .goesOn: return goOnReading(job)
             case .parked: break
             case .over:
+                if readers.isGivingWay(reference) {
+                    ledger.coverage.saw(.streamGaveWay)
+                    fail(reference, .streamStalled)
+                }
                 readers.streamEnded(reference)
                 answerRead(reference)
                 readers.released(connection: connection, isUsable: isUsable, now: now)
@@ -209,7 +213,9 @@ extension ModelBackend {
 
     /// Sends the next part, if there is one.
     private func streams(_ reference: RequestReference, _ connection: Int) -> Streaming {
-        guard var ticket = tickets[reference], ticket.serial > 0, ticket.work.kind == .query else { return .over }
+        guard var ticket = tickets[reference], ticket.serial > 0, ticket.work.kind == .query,
+            !readers.isGivingWay(reference)
+        else { return .over }
         let record = ledger.requests[ticket.serial - 1]
         guard ticket.partsSent < record.streamParts else { return .over }
         ticket.partsSent += 1

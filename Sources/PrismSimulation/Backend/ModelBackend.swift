@@ -165,6 +165,11 @@ final class ModelBackend {
         kickReaders()
     }
 
+    func giveWay(_ reference: RequestReference) {
+        readers.giveWay(reference)
+        kickReaders()
+    }
+
     func abandon(_ transaction: TransactionReference) {
         if sabotage == .leakTransaction { return }
         if readTransactions.contains(transaction) { return abandonReading(transaction) }

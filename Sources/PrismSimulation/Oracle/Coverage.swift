@@ -4,7 +4,7 @@ public enum CoveragePoint: Int, Sendable, CaseIterable {
     case deadlineInQueue, deadlineWhileRunning, deadlineDuringCommit, expiredOnArrival
     case disconnectInFlight, disconnectDuringCommit, disconnectInTransaction, halfCloseInFlight
     case frameSplit, duplicateID, garbage, mutatedFrame
-    case readingPaused, outputFull, streamWaitedForCredit, streamFinished, streamCut
+    case readingPaused, outputFull, streamWaitedForCredit, streamFinished, streamCut, streamGaveWay
     case groupOfMany, groupDied, commitRefused, commitUnknown, beginFailed, backendRefused, backendHung
     case limitRefused, connectionsFull
     case transactionCommitted, transactionRolledBack, transactionPoisoned, transactionRevived

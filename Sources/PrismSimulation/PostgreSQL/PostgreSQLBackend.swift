@@ -76,6 +76,8 @@ final class PostgreSQLBackend {
 
     func credit(_ reference: RequestReference, bytes: Int) { engine.credit(reference, bytes: bytes) }
 
+    func giveWay(_ reference: RequestReference) { engine.giveWay(reference, now: now) }
+
     func abandon(_ transaction: TransactionReference) { engine.abandon(transaction, now: now) }
 
     // MARK: the loop

@@ -59,6 +59,7 @@ struct Scenario {
         settings.bufferedBytesMax = random.pick([1_000, 20_000, 256 << 20, 256 << 20])
         settings.transactionsMax = random.pick([1, 2, 1_024, 1_024])
         settings.streamWindowBytes = random.pick([100, 1_000, 256 << 10])
+        settings.streamStallNanoseconds = random.pick([1_000_000, 50_000_000, 1_000_000_000])
         settings.connectionsMax = random.pick([2, 16_384, 16_384, 16_384])
         for index in settings.backends.indices where random.chance(300) {
             settings.backends[index].writeTransactionIdleNanoseconds = random.spread(1_000_000, 1_000_000_000)

@@ -47,6 +47,13 @@ enum SimulatedBackend {
         }
     }
 
+    func giveWay(_ reference: RequestReference) {
+        switch self {
+        case .sqlite(let backend): backend.giveWay(reference)
+        case .postgreSQL(let backend): backend.giveWay(reference)
+        }
+    }
+
     func abandon(_ transaction: TransactionReference) {
         switch self {
         case .sqlite(let backend): backend.abandon(transaction)

@@ -247,6 +247,9 @@ extension Simulation {
         case .credit(let number, let reference, let bytes):
             uncredited(reference, -bytes, backends[number])
             backends[number].credit(reference, bytes: bytes)
+        case .giveWay(let number, let reference):
+            backends[number].setNow(now)
+            backends[number].giveWay(reference)
         case .abandon(let number, let transaction): backends[number].abandon(transaction)
         case .flush(let reference): toFlush.append(reference)
         case .pauseReading(let reference):

@@ -9,6 +9,7 @@ final class Session {
     /// What is with the backend: the client's id and the work.
     private(set) var submitted: [WorkItem] = []
     private(set) var abandoned: [TransactionReference] = []
+    private(set) var gaveWay: [RequestReference] = []
     private(set) var closed: [ConnectionReference] = []
     private(set) var paused: Set<ConnectionReference> = []
     private(set) var readingShutDown: [ConnectionReference] = []
@@ -167,6 +168,7 @@ final class Session {
             if outcome != .tooLate { submitted.removeAll { $0.reference == reference } }
             multiplexer.cancelled(reference, outcome, now: now)
         case .credit(_, _, let bytes): credited += bytes
+        case .giveWay(_, let reference): gaveWay.append(reference)
         case .abandon(_, let transaction): abandoned.append(transaction)
         case .flush: break
         case .pauseReading(let client): paused.insert(client)

@@ -69,6 +69,8 @@ final class Job {
     // Streams.
     var isStreaming = false
     var streamDebtBytes = 0
+    /// The pool knows that its connection is held for its client.
+    var isHeld = false
     var rowsAnswered: UInt64 = 0
 
     init(_ item: WorkItem) {

@@ -90,6 +90,16 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         session.credited(job, bytes: bytes)
     }
 
+    /// The client of a stream does not read: it ends if another request waits for its connection.
+    public func giveWay(_ reference: RequestReference, now: UInt64) {
+        context.now = max(context.now, now)
+        guard let job = job(reference), let session = sessions.first(where: { $0?.job === job }) ?? nil,
+            session.mayGiveWay(job), pool.givesWay(session.connection)
+        else { return }
+        session.giveWay(job)
+        finishTurn(session)
+    }
+
     public func abandon(_ transaction: TransactionReference, now: UInt64) {
         context.now = max(context.now, now)
         guard let slot = transactions[transaction], let session = sessions[slot], session.transaction == transaction
@@ -125,6 +135,10 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
             return lost(connection, "the server ended it", now: context.now)
         }
         session.received(result)
+        if let job = session.job, job.isStreaming, !job.isHeld {
+            job.isHeld = true
+            pool.hold(connection)
+        }
         finishTurn(session)
     }
 

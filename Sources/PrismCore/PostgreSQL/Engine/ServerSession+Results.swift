@@ -95,6 +95,17 @@ extension ServerSession {
         if job.streamDebtBytes >= settings.streamWindowBytes { setReading(false) }
     }
 
+    func mayGiveWay(_ job: Job) -> Bool {
+        job.isStreaming && !job.isDetached && !job.isCancelled && job.failure == nil && job.item.transaction == .none
+    }
+
+    /// Ends a stream that its client does not read.
+    func giveWay(_ job: Job) {
+        refuse(job, 0, .streamStalled)
+        setReading(true)
+        settle()
+    }
+
     /// The client has taken bytes of the stream.
     func credited(_ job: Job, bytes: Int) {
         job.streamDebtBytes = max(0, job.streamDebtBytes - bytes)

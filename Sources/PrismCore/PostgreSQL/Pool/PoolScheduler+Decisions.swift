@@ -3,7 +3,13 @@ extension PoolScheduler {
     /// After anything that may have taken a connection away or ended a connect.
     mutating func settle(_ now: UInt64) {
         if isDown { refuseAll(downRefusal(now)) }
+        serveIdle(now)
         openConnections(now)
+    }
+
+    /// A lease that has ended may allow for another one of the same flow.
+    mutating func serveIdle(_ now: UInt64) {
+        while idleFirst >= 0, let waiter = nextWaiter(now) { lease(takeIdle(idleFirst), to: waiter, now) }
     }
 
     /// Connects that the pool would begin if no backoff kept it: for those who wait beyond the connects under way, to
@@ -11,7 +17,7 @@ extension PoolScheduler {
     var connectsWanted: Int {
         guard !isStopping else { return 0 }
         let used = idle + leased + connecting
-        var wanted = max(waiters.count - connecting, connectionsMin - used)
+        var wanted = max(waiters.count - connecting - idle, connectionsMin - used)
         // Also with a minimum of 0: while the backend is down nobody waits, so nobody else would find out that it is back.
         if isDown, connecting == 0 { wanted = max(wanted, 1) }
         return max(0, min(wanted, connectionsMax - used, (failures > 0 ? 1 : connectsAtOnceMax) - connecting))
@@ -31,13 +37,7 @@ extension PoolScheduler {
 
     /// Gives a connection that is in no list to the request whose turn it is, or puts it at the front of the idle ones.
     mutating func makeAvailable(_ index: Int, _ now: UInt64) {
-        while let waiter = waiters.pop(now: now) {
-            guard saturatingSum(now, leastService(waiter, now)) > waiter.deadline else {
-                return lease(index, to: waiter, now)
-            }
-            lateAtTheirTurn += 1
-            refuse(waiter.reference, .late)
-        }
+        if let waiter = nextWaiter(now) { return lease(index, to: waiter, now) }
         places[index].state = .idle
         places[index].idleSince = now
         places[index].previous = -1
@@ -47,13 +47,35 @@ extension PoolScheduler {
         idle += 1
     }
 
+    /// Takes the one whose turn it is; refuses those that would be late.
+    private mutating func nextWaiter(_ now: UInt64) -> Waiter? {
+        guard !waiters.isEmpty else { return nil }
+        let (held, leased) = (held, leased)
+        while let waiter = waiters.pop(now: now, of: { held.mayLease($0, leased: leased) }) {
+            guard saturatingSum(now, leastService(waiter, now)) > waiter.deadline else { return waiter }
+            lateAtTheirTurn += 1
+            refuse(waiter.reference, .late)
+        }
+        return nil
+    }
+
     mutating func lease(_ index: Int, to waiter: Waiter, _ now: UInt64) {
         places[index].state = .leased
         places[index].flow = waiter.flow
         places[index].leasedAt = now
         places[index].isTransaction = waiter.isTransaction
+        places[index].isHeld = waiter.isTransaction
+        if waiter.isTransaction { held.hold(for: waiter.flow) }
         leased += 1
         actions.append(.lease(waiter.reference, reference(index)))
+    }
+
+    mutating func endLease(_ index: Int) {
+        leased -= 1
+        if places[index].isHeld { held.letGo(for: places[index].flow) }
+        if places[index].isGivingWay { givingWay -= 1 }
+        places[index].isHeld = false
+        places[index].isGivingWay = false
     }
 
     /// What the server takes for it at the least.
@@ -105,7 +127,7 @@ extension PoolScheduler {
         case .free: return
         case .connecting: connecting -= 1
         case .idle: _ = takeIdle(index)
-        case .leased: leased -= 1
+        case .leased: endLease(index)
         }
         places[index].state = .free
         places[index].generation = places[index].generation == .max ? 1 : places[index].generation + 1

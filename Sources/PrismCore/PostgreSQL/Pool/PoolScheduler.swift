@@ -89,6 +89,10 @@ public struct PoolScheduler: Sendable {
         var flow = Flow.own
         var leasedAt: UInt64 = 0
         var isTransaction = false
+        /// For a client that is waited for: a transaction, a stream.
+        var isHeld = false
+        /// Its stream ends for others that wait.
+        var isGivingWay = false
         /// Of the connect that is under way: how many failures had been counted when it began.
         var failuresBefore: UInt64 = 0
         var expiresAt: UInt64 = .max
@@ -111,7 +115,9 @@ public struct PoolScheduler: Sendable {
     var idle = 0
     var leased = 0
     var connecting = 0
-    /// Never any while a connection is idle.
+    var held: HeldConnections
+    var givingWay = 0
+    /// While a connection is idle only such as may not have it: see `HeldConnections`.
     var waiters: FairQueue<RequestReference, Waiter>
     var service = ServiceEstimate()
     var lateAtTheirTurn: UInt64 = 0
@@ -135,6 +141,7 @@ public struct PoolScheduler: Sendable {
         connectionsMin = min(max(0, limits.connectionsMin), connectionsMax)
         connectsAtOnceMax = max(1, limits.connectsAtOnceMax)
         places = Array(repeating: Place(), count: connectionsMax)
+        held = HeldConnections(maximum: connectionsMax)
         freePlaces = Array((0..<connectionsMax).reversed())
         waiters = FairQueue(
             requestsMax: limits.waitersMax, acquireTimeoutNanoseconds: limits.acquireTimeoutNanoseconds)
@@ -203,7 +210,7 @@ public struct PoolScheduler: Sendable {
     ) {
         guard !isStopping else { return refuse(reference, .stopping) }
         let waiter = Waiter(reference: reference, flow: flow, deadline: deadline, isTransaction: isTransaction)
-        if idleFirst >= 0 { return lease(takeIdle(idleFirst), to: waiter, now) }
+        if idleFirst >= 0, held.mayLease(flow, leased: leased) { return lease(takeIdle(idleFirst), to: waiter, now) }
         if isDown {
             refuse(reference, downRefusal(now))
         } else {
@@ -222,6 +229,24 @@ public struct PoolScheduler: Sendable {
     /// The request does not want a connection any more. False: it does not wait (any more); a lease for it may be among the
     /// actions.
     public mutating func withdraw(_ waiter: RequestReference) -> Bool { waiters.remove(waiter) != nil }
+
+    /// A leased connection has begun to stream: its client decides from now on how long it is held.
+    public mutating func hold(_ connection: ServerConnectionReference) {
+        guard let index = place(of: connection), places[index].state == .leased, !places[index].isHeld else { return }
+        places[index].isHeld = true
+        held.hold(for: places[index].flow)
+    }
+
+    /// Whether a stream on this connection, whose client does not read, is to end because a request waits for the connection.
+    /// As many end as requests wait.
+    public mutating func givesWay(_ connection: ServerConnectionReference) -> Bool {
+        guard let index = place(of: connection), places[index].state == .leased, !places[index].isGivingWay,
+            waiters.count > givingWay, held.isScarce(leased: leased)
+        else { return false }
+        places[index].isGivingWay = true
+        givingWay += 1
+        return true
+    }
 
     // MARK: Reports
 
@@ -253,8 +278,9 @@ public struct PoolScheduler: Sendable {
         waiters.served(places[index].flow, in: time)
         if !places[index].isTransaction { service.served(in: time, now: now) }
         if isReusable, !isStopping, now < places[index].expiresAt {
-            leased -= 1
+            endLease(index)
             makeAvailable(index, now)
+            serveIdle(now)
         } else {
             close(index)
             settle(now)

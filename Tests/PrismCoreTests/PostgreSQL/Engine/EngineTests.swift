@@ -433,6 +433,31 @@ struct EngineStreamTests {
         #expect(harness.engine.snapshot.idle == 1)
     }
 
+    @Test("A stream that is not read ends when another request waits for its connection, which is then served")
+    func givesWay() {
+        let harness = EngineHarness { settings in
+            settings.streamPartBytes = 100
+            settings.streamWindowBytes = 1_000
+        }
+        harness.server.reply = { sql in .rows(Array(0..<(sql.contains("2") ? 1 : 1_000))) }
+        let stream = harness.submit(.query(1, "select 1"), readOnly: true)
+        harness.server.run()
+        let connection = harness.server.open[0]
+        harness.engine.giveWay(stream, now: harness.server.now)
+        harness.server.run()
+        #expect(!harness.server.isReading(connection))
+        #expect(harness.takeAnswers().allSatisfy { $0 == "0 part" })
+        harness.submit(.query(2, "select 2"), readOnly: true)
+        harness.engine.giveWay(stream, now: harness.server.now)
+        #expect(harness.server.isReading(connection))
+        harness.server.failNext(connection, "57014")
+        harness.server.run()
+        harness.server.returnCancels()
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 RESOURCE_EXHAUSTED stream NOT_EXECUTED", "1 OK"])
+        #expect(harness.engine.snapshot.idle == 1)
+    }
+
     @Test("A client that is gone while it does not read holds nothing up: the rest is read past it")
     func cancelled() {
         for cancelsInTime in [false, true] {
