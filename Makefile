@@ -29,6 +29,10 @@ test:  ## install what the tests need and run all of them
 bench-load: build  ## measure what holds when there is too much: overload, floods, deadlines; as root
 	@scripts/bench.sh load $(ARGUMENTS)
 
+.PHONY: bench-pipelines
+bench-pipelines: build  ## measure short reads beside PgBouncer, slow statements beside fast ones, and a fleet of sidecars
+	@scripts/bench.sh pipelines $(ARGUMENTS)
+
 .PHONY: bench
 bench: build  ## measure the release binary and what it is compared with; ARGUMENTS=--help lists what can be set
 	@scripts/bench.sh $(ARGUMENTS)

@@ -21,7 +21,7 @@ def why_not():
 
 
 class Pooler:
-    def __init__(self, cluster, pool_size=10):
+    def __init__(self, cluster, pool_size=10, clients_max=500):
         self.directory = tempfile.mkdtemp(prefix="prism-pooler-")
         users = os.path.join(self.directory, "users")
         with open(users, "w") as file:
@@ -38,7 +38,7 @@ auth_type = trust
 auth_file = {users}
 pool_mode = transaction
 default_pool_size = {pool_size}
-max_client_conn = 500
+max_client_conn = {clients_max}
 logfile = {self.directory}/log
 """)
         user = postgres.as_server_user()
