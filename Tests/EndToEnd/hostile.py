@@ -92,7 +92,7 @@ QUIET = (
     "select set_config('search_path', 'hostile', true)", "select set_config('app.tenant', 'evil', true)",
     "select lo_open(lo_create(0), 393216)", "select pg_export_snapshot()", "select txid_current()", "select setseed(0.5)",
     "select * from", "select", "select $1", "select $2::text", "select nothing from nowhere", "values", "select '\\'; begin", "select E'\\''",
-    "select generate_series(1, 100000)", "select pg_sleep(0.05)", "select pg_sleep(0.2)", "select count(*) from pg_locks",
+    "select generate_series(1, 20000)", "select pg_sleep(0.05)", "select pg_sleep(0.2)", "select count(*) from pg_locks",
     "select repeat('x', 3000000)", "select repeat('x', 1000) from generate_series(1, 500)", "select pg_stat_get_activity(null)",
     "select pg_backend_pid()", "select pg_reload_conf()", "select dblink_connect('x')", "select 'a'::bytea || '\\x00'::bytea",
 )

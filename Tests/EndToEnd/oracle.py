@@ -156,7 +156,8 @@ class Client:
         for found in TAG.findall(body):
             if found != own:
                 self.findings.add(f"{tag} ({ask.kind}) was answered with {found.decode()}: {answer}")
-        rows += [tuple(map(from_value, row.values)) for row in answer.query.rows]
+        if ask.check:
+            rows += [tuple(map(from_value, row.values)) for row in answer.query.rows]
         if answer.more:
             return
         del self.in_flight[answer.id]

@@ -20,7 +20,7 @@ from raw import messages
 from prism.values import to_value
 
 FULL = os.environ.get("PRISM_TEST_FULL") == "1"
-REQUESTS = 1_000_000 if FULL else 10_000
+REQUESTS = int(os.environ.get("PRISM_TEST_REQUESTS", 1_000_000 if FULL else 10_000))
 PROCESSES = 4
 SECONDS_MAX = 1_100 if FULL else 150
 QUIET_SECONDS_MAX = 70
