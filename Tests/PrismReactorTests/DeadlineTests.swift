@@ -24,6 +24,33 @@ import Testing
         #expect(!handler.timedOut)
     }
 
+    @Test func theTimeOfAnEventIsReadBehindTheEventsBeforeIt() throws {
+        let reactor = try Reactor()
+        let handler = ScriptedHandler(reactor)
+        let (first, second) = try UnixSocket.makePair()
+        // Either end is ready to write.
+        try reactor.add(first, interest: .writable, token: 1)
+        try reactor.add(second, interest: .writable, token: 2)
+        defer {
+            UnixSocket.close(first)
+            UnixSocket.close(second)
+        }
+        var ended: UInt64?
+        handler.onReady = { _, _ in
+            guard let before = ended else {
+                let began = MonotonicClock.now()
+                while MonotonicClock.now() < began + 2_000_000 {}
+                ended = MonotonicClock.now()
+                return
+            }
+            #expect(reactor.now >= before)
+            reactor.stop()
+        }
+        reactor.run(handler)
+        #expect(ended != nil)
+        #expect(!handler.timedOut)
+    }
+
     @Test(arguments: [WaitMethod.nanosecondTimeout, .timerDescriptor])
     func aDeadlineThatMovesAwayOrNearerIsKept(waitMethod: WaitMethod) throws {
         let reactor = try Reactor(waitMethod: waitMethod)

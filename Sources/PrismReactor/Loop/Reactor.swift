@@ -22,7 +22,8 @@ public final class Reactor: @unchecked Sendable {
     /// A single wait is no longer than this; keeps the timeout's arithmetic far from overflow.
     private static let waitNanosecondsMaximum: UInt64 = 3_600_000_000_000
 
-    /// The time of this tick, CLOCK_MONOTONIC nanoseconds: read once after each wait. Loop thread only.
+    /// CLOCK_MONOTONIC nanoseconds: read after each wait, and before each event, because a timeout counts from the read that the
+    /// event is for, and the events before it may have taken long. Loop thread only.
     public private(set) var now: UInt64
 
     @usableFromInline let events: UnsafeMutablePointer<epoll_event>
@@ -123,6 +124,7 @@ public final class Reactor: @unchecked Sendable {
             while index < count {
                 let event = events[index]
                 if event.data.u64 < Self.reservedTokensStart {
+                    readClock()
                     handler.ready(token: event.data.u64, events: Readiness(rawValue: event.events))
                 }
                 index += 1
@@ -170,6 +172,8 @@ public final class Reactor: @unchecked Sendable {
     @usableFromInline func consumeStop() -> Bool {
         stopRequested.load(ordering: .relaxed) && stopRequested.exchange(false, ordering: .acquiringAndReleasing)
     }
+
+    @usableFromInline func readClock() { now = MonotonicClock.now() }
 
     /// Waits for events, a wake-up or the deadline, and sets `now`.
     ///
