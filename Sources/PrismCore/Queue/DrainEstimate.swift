@@ -2,7 +2,8 @@
 ///
 /// Measured in windows over which the queue was never empty, so that idle time counts for nothing and a batch that leaves at
 /// once counts for its whole interval. A window begins with a departure: what opening connections takes says nothing of what
-/// follows. It is forgotten when nothing has been measured for a while: an old measurement must not refuse anyone.
+/// follows. It is forgotten when nothing has been measured for a while, or the backend has nothing to do: an old measurement must not
+/// refuse anyone.
 struct DrainEstimate: Sendable {
     private static let windowNanoseconds: UInt64 = 50_000_000
     /// Fewer are chance.
@@ -17,6 +18,12 @@ struct DrainEstimate: Sendable {
 
     /// Nobody has waited until now.
     mutating func began() { windowBegan = nil }
+
+    /// The backend has nothing to do: what held for a queue before it holds no longer.
+    mutating func forget() {
+        windowBegan = nil
+        gap = 0
+    }
 
     /// One has left for the backend.
     mutating func departed(now: UInt64) {

@@ -157,6 +157,11 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
         return element
     }
 
+    /// The backend could do more than is asked for: with the queue, what is known of it has come to its end.
+    public mutating func backendIsIdle() {
+        if isEmpty { drain.forget() }
+    }
+
     /// Takes the element with this identity, wherever it stands.
     @discardableResult
     public mutating func remove(_ id: ID) -> Element? {

@@ -342,6 +342,8 @@ public struct LeaseScheduler<ID: Hashable & Sendable, Transaction: Hashable & Se
         } else {
             if let work = nextFresh(idleThreads, now) ?? nextRunnable() { return work }
         }
+        if freeSlot != nil { pointReads.backendIsIdle() }
+        if freeSlot != nil, leased < limits.leasesMax, mayWorkOnLeases { leases.backendIsIdle() }
         for (connection, slot) in slots.enumerated() {
             if case .idle(let since) = slot, now >= saturatingSum(since, limits.idleTimeoutNanoseconds) {
                 set(connection, .working(isLease: false))

@@ -112,7 +112,9 @@ public struct WriterQueue<ID: Hashable & Sendable, Transaction: Hashable & Senda
             return .begin(transaction, taken.item)
         }
         let writes = takeWrites(max: writesMax, now: now)
-        return writes.isEmpty ? .none : .writes(writes)
+        guard writes.isEmpty else { return .writes(writes) }
+        waiting.backendIsIdle()
+        return .none
     }
 
     /// More plain writes for the group that is open; never past a Begin whose turn it is, and none while a transaction holds the writer.

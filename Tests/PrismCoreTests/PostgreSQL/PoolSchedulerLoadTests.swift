@@ -120,6 +120,48 @@ import Testing
         #expect(pool.refused == ["4 late"])
     }
 
+    @Test("how long one client's statements take says nothing of another's: it is served in its turn")
+    func slowNeighbour() {
+        var pool = Pool()
+        for waiter in 1...20 as ClosedRange<UInt64> { pool.acquire(waiter, uid: 1) }
+        // Statements of 500 ms, and somebody who has 300.
+        #expect(pool.release(at: 500) == 2)
+        for turn in 2...10 as ClosedRange<UInt64> {
+            pool.acquire(100 + turn, uid: 2, timeout: 300, at: turn * 500 - 100)
+            #expect(pool.release(at: turn * 500) == 100 + turn)
+            _ = pool.release(at: turn * 500 + 1)
+        }
+        #expect(pool.refused == [])
+    }
+
+    @Test("one that should be too slow is tried now and then, and shows what it takes")
+    func trial() {
+        var pool = Pool()
+        for waiter in 1...6 as ClosedRange<UInt64> { pool.acquire(waiter, at: 0) }
+        #expect(pool.release(at: 500) == 2)
+        pool.acquire(50, timeout: 400, at: 900)
+        #expect(pool.refused == ["50 late"])
+        for turn in 2...5 as ClosedRange<UInt64> { #expect(pool.release(at: turn * 500) > 0) }
+        // By now it is 2 s after the first measurement: four times what the others take.
+        pool.acquire(51, timeout: 300, at: 2_900)
+        pool.acquire(52, at: 2_900)
+        pool.acquire(53, timeout: 600, at: 2_900)
+        #expect(pool.release(at: 3_000) == 51)
+        #expect(pool.release(at: 3_001) == 52)
+        #expect(pool.release(at: 3_101) == 53)
+        #expect(pool.refused == ["50 late"])
+    }
+
+    @Test("as soon as a connection has nothing to do, what came before refuses nobody")
+    func afterASlowSpell() {
+        var pool = Pool()
+        for waiter in 1...20 as ClosedRange<UInt64> { pool.acquire(waiter, at: 0) }
+        for turn in 1...20 as ClosedRange<UInt64> { _ = pool.release(at: turn * 1_000) }
+        for waiter in 101...140 as ClosedRange<UInt64> { pool.acquire(waiter, uid: 2, timeout: 300, at: 20_001) }
+        #expect(pool.refused == [])
+        #expect(pool.scheduler.usage.waiting == 39)
+    }
+
     @Test("what transactions take says nothing of requests, and what is known is forgotten")
     func forgotten() {
         var pool = Pool()

@@ -38,6 +38,7 @@ extension PoolScheduler {
     /// Gives a connection that is in no list to the request whose turn it is, or puts it at the front of the idle ones.
     mutating func makeAvailable(_ index: Int, _ now: UInt64) {
         if let waiter = nextWaiter(now) { return lease(index, to: waiter, now) }
+        waiters.backendIsIdle()
         places[index].state = .idle
         places[index].idleSince = now
         places[index].previous = -1
@@ -52,7 +53,7 @@ extension PoolScheduler {
         guard !waiters.isEmpty else { return nil }
         let (held, leased) = (held, leased)
         while let waiter = waiters.pop(now: now, of: { held.mayLease($0, leased: leased) }) {
-            guard saturatingSum(now, leastService(waiter, now)) > waiter.deadline else { return waiter }
+            if !isTooSlow(waiter, now) || waiter.isTrial || isTrialDue(waiter, now) { return waiter }
             lateAtTheirTurn += 1
             refuse(waiter.reference, .late)
         }
@@ -78,9 +79,18 @@ extension PoolScheduler {
         places[index].isGivingWay = false
     }
 
-    /// What the server takes for it at the least.
+    /// What the server takes for it at the least; 0: unknown.
     func leastService(_ waiter: Waiter, _ now: UInt64) -> UInt64 {
-        waiter.isTransaction ? 0 : service.leastNanoseconds(now: now)
+        waiter.isTransaction ? 0 : service.leastNanoseconds(of: waiter.flow, now: now)
+    }
+
+    func isTooSlow(_ waiter: Waiter, _ now: UInt64) -> Bool {
+        saturatingSum(now, leastService(waiter, now)) > waiter.deadline
+    }
+
+    /// It should be too slow, and is the one to show whether it is.
+    mutating func isTrialDue(_ waiter: Waiter, _ now: UInt64) -> Bool {
+        isTooSlow(waiter, now) && waiter.deadline > now && service.mayTry(waiter.flow, now: now)
     }
 
     mutating func refuse(_ waiter: RequestReference, _ refusal: Refusal) { actions.append(.refuse(waiter, refusal)) }

@@ -71,6 +71,8 @@ public struct PoolScheduler: Sendable {
         let flow: Flow
         let deadline: UInt64
         let isTransaction: Bool
+        /// Begun in its turn although it should be too slow.
+        var isTrial = false
     }
 
     enum PlaceState: Sendable {
@@ -119,7 +121,7 @@ public struct PoolScheduler: Sendable {
     var givingWay = 0
     /// While a connection is idle only such as may not have it: see `HeldConnections`.
     var waiters: FairQueue<RequestReference, Waiter>
-    var service = ServiceEstimate()
+    var service = ServiceEstimates()
     var lateAtTheirTurn: UInt64 = 0
 
     /// Failed connects since the last that succeeded.
@@ -209,14 +211,15 @@ public struct PoolScheduler: Sendable {
         now: UInt64
     ) {
         guard !isStopping else { return refuse(reference, .stopping) }
-        let waiter = Waiter(reference: reference, flow: flow, deadline: deadline, isTransaction: isTransaction)
+        var waiter = Waiter(reference: reference, flow: flow, deadline: deadline, isTransaction: isTransaction)
         if idleFirst >= 0, held.mayLease(flow, leased: leased) { return lease(takeIdle(idleFirst), to: waiter, now) }
         if isDown {
             refuse(reference, downRefusal(now))
         } else {
+            waiter.isTrial = isTrialDue(waiter, now)
             let admission = waiters.push(
-                waiter, id: reference, flow: flow, deadline: deadline, serviceNanoseconds: leastService(waiter, now),
-                now: now)
+                waiter, id: reference, flow: flow, deadline: deadline,
+                serviceNanoseconds: waiter.isTrial ? 0 : leastService(waiter, now), now: now)
             switch admission {
             case .queued: break
             case .full: refuse(reference, .queueFull)
@@ -276,7 +279,7 @@ public struct PoolScheduler: Sendable {
         guard let index = place(of: connection), places[index].state == .leased else { return }
         let time = now - min(now, places[index].leasedAt)
         waiters.served(places[index].flow, in: time)
-        if !places[index].isTransaction { service.served(in: time, now: now) }
+        if !places[index].isTransaction { service.served(places[index].flow, in: time, now: now) }
         if isReusable, !isStopping, now < places[index].expiresAt {
             endLease(index)
             makeAvailable(index, now)
