@@ -1,7 +1,7 @@
 """What a client can try in order to be noticed by another one that shares its server connection."""
 
-import raw
 from oracle import Ask
+from raw import messages
 
 SETUP = """
 create role app login;
@@ -13,6 +13,7 @@ set role app;
 create table public.marked (note text);
 insert into public.marked values ('kind');
 create table public.journal (tag text, by text);
+create index on public.journal (tag);
 create schema hostile;
 create table hostile.marked (note text);
 insert into hostile.marked values ('evil');
@@ -105,6 +106,40 @@ TERMINATE_SELF = ("select pg_terminate_backend(pg_backend_pid())",
                   "select hostile.run('select pg_terminate_backend(pg_backend_pid())')")
 
 
+class Transactions:
+    """Opens one now and then, changes what it can in it, and ends it, or leaves it to its limit."""
+
+    def __init__(self, generator):
+        self.generator = generator
+        self.handle = None
+        self.left = 0
+
+    def ask(self):
+        draw = self.generator.random()
+        if self.handle is None:
+            if draw > 0.03:
+                return None
+            return Ask("hostile: begin", ("begin", messages.Begin()), codes=None, check=self.begun,
+                       read_only=self.generator.random() < 0.5)
+        if draw > 0.5:
+            return None
+        handle, self.left = self.handle, self.left - 1
+        if self.left > 0:
+            text = self.generator.choice(QUIET if draw < 0.3 else DIRECT).replace("'ro'", "'rw'")
+            if draw < 0.1:
+                text = f"select set_config('{self.generator.choice(list(SETTINGS))}', '1', false)"
+            return Ask("hostile: in a transaction", ("query", messages.Query(sql=text)), codes=None, transaction=handle)
+        self.handle = None
+        if draw < 0.1:
+            return None  # left to its limit
+        end = ("commit", messages.Commit()) if draw < 0.3 else ("rollback", messages.Rollback())
+        return Ask("hostile: end", end, codes=None, transaction=handle)
+
+    def begun(self, answer, _, __):
+        if answer.status == 0:
+            self.handle, self.left = answer.begin.transaction, self.generator.randrange(1, 5)
+
+
 def maker(generator, terminates, only_settings=False):
     """Makes the requests of a hostile client. `terminates`: in how many of a thousand it ends its own server connection.
     `only_settings`: nothing that others would have to wait for where it is not undone."""
@@ -126,13 +161,19 @@ def maker(generator, terminates, only_settings=False):
             return "hostile: refused", generator.choice(DIRECT)
         return "hostile: statement", generator.choice(QUIET)
 
+    transactions = Transactions(generator)
+
     def ask(tag):
+        if not only_settings:
+            found = transactions.ask()
+            if found:
+                return found
         kind, text = sql()
         read_only = generator.random() < 0.7
         if not read_only:
             text = text.replace("'ro'", "'rw'")
         # Whatever comes back, there is none of anybody else's tags in it.
-        return Ask(kind, ("query", raw.messages.Query(sql=text)), codes=None, read_only=read_only,
+        return Ask(kind, ("query", messages.Query(sql=text)), codes=None, read_only=read_only,
                    timeout_microseconds=60_000_000 if generator.random() < 0.8 else generator.randrange(1_000, 20_000))
 
     return ask

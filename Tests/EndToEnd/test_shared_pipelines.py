@@ -27,7 +27,7 @@ QUIET_SECONDS_MAX = 70
 GENEROUS = 60_000_000
 KEYS = 100
 # Of a thousand hostile requests, so many end their own server connection.
-TERMINATES = 10
+TERMINATES = 30
 # What one lost server connection may take along: one batch.
 LOST_TOGETHER_MAX = 32
 
@@ -67,9 +67,11 @@ class Innocent:
     def __init__(self, generator, number, expected, codes):
         self.generator, self.number, self.expected, self.codes = generator, number, expected, codes
         self.incremented = f"own {number}".encode()
+        self.inserted = None
         self.draw = oracle.weighted(generator, (
             (30, self.look), (8, self.look_unmarked), (10, self.wrong_cast), (6, self.division), (8, self.rows), (2, self.large),
-            (10, self.get), (3, self.get_many), (3, self.count), (4, self.increment), (5, self.insert), (2, self.slow)))
+            (10, self.get), (3, self.get_many), (3, self.count), (4, self.increment), (5, self.insert),
+            (5, self.written), (2, self.slow)))
 
     def __call__(self, tag):
         ask = self.draw()(tag)
@@ -155,7 +157,20 @@ class Innocent:
 
     def insert(self, tag):
         ask = query("insert", "insert into journal (tag, by) values ($1, 'innocent') returning tag", tag, read_only=False, fate="journal")
-        ask.check = self.checked(same([(tag,)]))
+
+        def check(answer, rows, tag):
+            if answer.status == 0:
+                self.inserted = tag
+                return same([(tag,)])(answer, rows, tag)
+            return None
+
+        ask.check = check
+        return ask
+
+    def written(self, tag):
+        """What this client was told that it has written, it sees from then on."""
+        ask = query("written before", "select count(*), $2::text from journal where tag = $1", self.inserted or "none", tag)
+        ask.check = self.checked(same([(1 if self.inserted else 0, tag)]))
         return ask
 
 
@@ -220,6 +235,8 @@ class SharedPipelineTests(StartTestCase):
     def serve(self, more=""):
         """A sidecar, with what the innocent read in its tables."""
         self.server = Server(sqlite=False, config=f"""
+transactions:
+  idle: 500ms
 backends:
   - name: main
     kind: postgresql
@@ -288,11 +305,12 @@ backends:
             answers.update(result["answers"])
             fates.update(result["fates"])
         wrong = [line for result in results for line in result["wrong"]]
-        print(f"\n    {sum(result['asked'] for result in results):,} requests; answers: "
-              + ", ".join(f"{key} {count}" for key, count in sorted(answers.items())))
+        if FULL:
+            print(f"\n    {sum(result['asked'] for result in results):,} requests; answers: "
+                  + ", ".join(f"{key} {count}" for key, count in sorted(answers.items())))
         self.assertEqual(sum(result["wrong_count"] for result in results), 0, "\n".join(wrong[:20]))
         self.assertGreaterEqual(sum(result["asked"] for result in results), requests * 0.95)
-        for kind in ("look", "look, unmarked", "rows", "large", "get", "get many", "count", "insert", "slow", "hasty: look"):
+        for kind in ("look", "look, unmarked", "rows", "large", "get", "get many", "count", "insert", "written before", "slow", "hostile: begin", "hasty: look"):
             self.assertGreater(answers[f"{kind}: OK"], 0)
         self.assertGreater(sum(count for key, count in answers.items() if key.startswith("hasty") and "DEADLINE" in key), 0)
         self.assertGreater(sum(count for key, count in answers.items() if key.startswith("hasty") and "CANCELLED" in key), 0)
