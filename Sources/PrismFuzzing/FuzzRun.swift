@@ -31,6 +31,7 @@ public struct FuzzRun: ~Copyable {
         settings.inFlightPerConnectionMax = random.pick([1, 2, 8, 1_024])
         settings.bufferedBytesPerConnectionMax = random.pick([4 << 10, 8 << 20])
         settings.transactionsMax = random.pick([1, 4, 1_024])
+        settings.unreservedFrameBytes = random.pick([100, 2_000, 8 << 10])
         multiplexer = Multiplexer(settings: settings)
     }
 
@@ -231,6 +232,7 @@ public struct FuzzRun: ~Copyable {
             batch.removeAll(keepingCapacity: true)
             pendingActions = batch
         } while multiplexer.hasActions
+        if let problem = multiplexer.accountingProblem() { problems.append(problem) }
     }
 
     private mutating func perform(_ action: MultiplexerAction) {

@@ -26,6 +26,12 @@ public struct ByteQueue: ~Copyable {
         tail += bytes.count
     }
 
+    /// Makes room for `bytes` more in one step, where growing as they come would copy them again and again.
+    public mutating func makeRoom(for bytes: Int) {
+        guard bytes > 0 else { return }
+        _ = reserve(bytes, exactly: true)
+    }
+
     public mutating func append(byte: UInt8) {
         reserve(1).storeBytes(of: byte, as: UInt8.self)
         tail += 1
@@ -48,7 +54,22 @@ public struct ByteQueue: ~Copyable {
     public mutating func consume(_ count: Int) {
         precondition(count >= 0 && count <= self.count, "more consumed than there is")
         head += count
-        if head == tail { removeAll() }
+        if head == tail { return removeAll() }
+        // Few bytes must not keep the memory of many: it is not counted anywhere.
+        if capacity > Self.sparseBytesMax, self.count < capacity / 4 { shrink() }
+    }
+
+    private static let sparseBytesMax = 64 << 10
+
+    private mutating func shrink() {
+        let used = count
+        guard let storage, let small = malloc(used) else { return }
+        memcpy(small, storage + head, used)
+        free(storage)
+        self.storage = small
+        capacity = used
+        head = 0
+        tail = used
     }
 
     /// Empties the queue and gives its memory back.
@@ -67,13 +88,15 @@ public struct ByteQueue: ~Copyable {
         tail = 0
     }
 
-    private mutating func reserve(_ more: Int) -> UnsafeMutableRawPointer {
+    private mutating func reserve(_ more: Int, exactly: Bool = false) -> UnsafeMutableRawPointer {
         if let storage, tail + more <= capacity { return storage + tail }
         let used = count
         if head > 0, let storage, used + more <= capacity, head >= used {
             memmove(storage, storage + head, used)
         } else {
-            let wanted = max(256, used + more, capacity >= (1 << 20) ? capacity + capacity / 2 : capacity * 2)
+            let wanted =
+                exactly
+                ? used + more : max(256, used + more, capacity >= (1 << 20) ? capacity + capacity / 2 : capacity * 2)
             guard let grown = malloc(wanted) else { preconditionFailure("out of memory for \(wanted) bytes") }
             if let storage, used > 0 { memcpy(grown, storage + head, used) }
             free(storage)

@@ -1,6 +1,5 @@
 """Abusive clients beside polite ones: the polite are served, memory stays under its limit, descriptors come back.
-PRISM_TEST_ABUSE_SECONDS is for how long (10; with PRISM_TEST_FULL=1 one minute, PRISM_TEST_SECONDS_MAX allows more);
-PRISM_TEST_ABUSE=all also runs what does not hold yet."""
+PRISM_TEST_ABUSE_SECONDS is for how long (10; with PRISM_TEST_FULL=1 one minute, PRISM_TEST_SECONDS_MAX allows more)."""
 
 import os
 import re
@@ -49,10 +48,6 @@ MEMORY_BYTES_MAX = (BUFFERED_BYTES + 16 * MEBIBYTE + (READER_CONNECTIONS + 5) * 
 def slope(samples):
     """Of (seconds, value) by least squares, a second."""
     return statistics.linear_regression(*zip(*samples)).slope
-
-
-# What does not hold yet: docs/limits.md.
-OPEN = unittest.skipUnless(os.environ.get("PRISM_TEST_ABUSE") == "all", "does not hold yet; PRISM_TEST_ABUSE=all runs it")
 
 
 class Polite:
@@ -193,6 +188,21 @@ class AbuseCase(unittest.TestCase):
         reports, _ = self.abuse(config, (abuse.never_reads,))
         self.assertGreater(reports["never_reads"]["asked"], 50)
 
+    def judge_largest_frames(self, config):
+        reports, _ = self.abuse(config, (abuse.sends_largest_frames,))
+        self.assertGreater(sum(reports["sends_largest_frames"]["answers"].values()), 10)
+        self.assertGreater(reports["sends_largest_frames"]["answers"].get("OK", 0), 0)
+
+    def judge_all(self, config):
+        reports, in_flight_most = self.abuse(config, abuse.ALL)
+        self.assertGreater(reports["never_reads"]["asked"], 50)
+        self.assertGreater(reports["sends_a_byte_a_second"]["held_most"], 100)
+        self.assertGreater(reports["storms"]["connected"], 100)
+        # They are larger than its part of what all the others leave, so mostly refused.
+        self.assertGreater(sum(reports["sends_largest_frames"]["answers"].values()), 0)
+        self.assertGreater(reports["holds_requests"]["in_flight_most"], 1_000)
+        self.assertGreater(in_flight_most, 100)
+
 
 @unittest.skipUnless(os.geteuid() == 0, "connects as several users, which only root can")
 @unittest.skipUnless(paths.binary(), "prism is not built: run `swift build`, or name a binary in PRISM_BINARY")
@@ -203,21 +213,24 @@ class SQLiteAbuseTests(AbuseCase):
     def test_clients_that_never_read(self):
         self.judge_never_reads(SQLITE)
 
-    # Frames that have come in part are bounded for each connection only, so that all together can be more than
-    # limits.buffered_bytes, and then everybody is refused (docs/limits.md).
-    @OPEN
     def test_largest_frames_on_every_connection(self):
-        self.abuse(SQLITE, (abuse.sends_largest_frames,))
+        self.judge_largest_frames(SQLITE)
+
+    def test_all_at_once(self):
+        self.judge_all(SQLITE)
 
 
 @unittest.skipUnless(os.geteuid() == 0, "connects as several users, which only root can")
 @unittest.skipUnless(paths.binary(), "prism is not built: run `swift build`, or name a binary in PRISM_BINARY")
 @postgres.needed
 class PostgreSQLAbuseTests(AbuseCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = postgres.Cluster()
+        cls.addClassCleanup(cls.cluster.close)
+
     def config(self):
-        cluster = postgres.Cluster()
-        self.addCleanup(cluster.close)
-        conninfo = f"host={cluster.directory} port={cluster.port} dbname=postgres user=postgres"
+        conninfo = f"host={self.cluster.directory} port={self.cluster.port} dbname=postgres user=postgres"
         return CONFIG + (f"  - {{name: main, kind: postgresql, conninfo: \"{conninfo}\", "
                          f"queue_requests: {IN_FLIGHT}, connections_min: {POOL}, connections_max: {POOL}}}\n")
 
@@ -226,6 +239,12 @@ class PostgreSQLAbuseTests(AbuseCase):
 
     def test_clients_that_never_read(self):
         self.judge_never_reads(self.config())
+
+    def test_largest_frames_on_every_connection(self):
+        self.judge_largest_frames(self.config())
+
+    def test_all_at_once(self):
+        self.judge_all(self.config())
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import paths
 import postgres
 import prism
 from limit_case import SMALL, LimitCase
-from raw import Request, code, get, outcome, ping, put, query
+from raw import Request, code, frame, get, outcome, ping, put, query
 from prism._messages import messages
 
 DOCUMENT = os.path.join(paths.ROOT, "docs", "limits.md")
@@ -140,6 +140,24 @@ class LimitTests(LimitCase):
             self.assertEqual(len(other.get("k").value), 40_000)
         answers = raw.finals(200).values()
         self.assertEqual({code(answer) for answer in answers}, {"OK", "RESOURCE_EXHAUSTED"})
+
+    def test_limits_frame_timeout(self):
+        server = self.serve("runtime: {reactors: 1}\n" + SMALL + ", buffered_bytes: 64KiB, buffered_bytes_per_connection: 64KiB, "
+                            "frame_timeout: 200ms}\n")
+        slow, other = self.raw(server), self.raw(server)
+        slow.send_bytes(frame(put(1, b"k", b"x" * 40_000))[:20_000])
+        self.until("room", lambda: self.buffered(server) > 40_000)
+        large = frame(put(1, b"k", b"y" * 40_000))
+        other.send_bytes(large[:20_000])
+        # There is room for one of them: the other one waits, and then the first one has taken too long.
+        self.until("a wait", lambda: self.counted(server, "limits.buffered_bytes") > 0)
+        last = slow.rest()[-1]
+        self.assertEqual(last.id, 0)
+        self.full(last, "limits.frame_timeout")
+        other.send_bytes(large[20_000:])
+        self.assertEqual(code(other.final(1)[-1]), "OK")
+        self.assertEqual(self.counted(server, "limits.frame_timeout"), 1)
+        self.until("nothing buffered", lambda: self.buffered(server) == 0)
 
     def test_limits_decode_bytes(self):
         server = self.serve(SMALL + ", decode_bytes: 64KiB}\n")

@@ -8,6 +8,8 @@ extension Configuration {
         public internal(set) var inFlight = 0
         public internal(set) var bufferedBytesPerConnection = 0
         public internal(set) var bufferedBytes = 0
+        /// How long a frame may come in while others wait for room.
+        public internal(set) var frameTimeoutNanoseconds: UInt64 = 0
         /// Memory that one decoded request may use.
         public internal(set) var decodeBytes = 0
         /// Open transactions, all backends together.

@@ -24,7 +24,13 @@ extension SettingsTable {
             "limits.buffered_bytes", \.limits.bufferedBytes, mib(256), in: kib(1)...gib(64),
             "Bytes buffered for all connections."
         ).limit(
-            "New requests get `RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry; from half of it on those of connections that hold more than their equal part of the other half."
+            "New requests get `RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry; from half of it on those of connections that hold more than their part of the other half. A connection whose frame finds no room is not read until there is some."
+        ),
+        .duration(
+            "limits.frame_timeout", \.limits.frameTimeoutNanoseconds, seconds(10), in: milliseconds(1)...hours(1),
+            "How long a frame may come in while others wait for room in `limits.buffered_bytes`."
+        ).limit(
+            "The connection ends: one last answer `RESOURCE_EXHAUSTED` with id 0. Nobody waiting, it may take as long as it likes."
         ),
         .size(
             "limits.decode_bytes", \.limits.decodeBytes, mib(16), in: kib(1)...gib(1),

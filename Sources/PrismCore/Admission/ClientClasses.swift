@@ -69,6 +69,9 @@ struct ClientClasses {
     func isAbovePart(_ place: Int, own: Int, total: Int, maximum: Int) -> Bool {
         let half = maximum / 2
         guard total > half, weights > self[place].weight else { return false }
-        return own > max(1, half * self[place].weight / weights)
+        return own > max(1, part(place, of: half))
     }
+
+    /// What a class has by its weight of something that is shared out among all that are connected.
+    func part(_ place: Int, of whole: Int) -> Int { whole * self[place].weight / max(1, weights) }
 }

@@ -10,6 +10,8 @@ public struct TimerHeap: Sendable {
         case linger
         /// A connection on which streams wait for the client.
         case stall
+        /// A frame that takes long while others wait for room.
+        case frame
     }
 
     /// A timer that has come due.

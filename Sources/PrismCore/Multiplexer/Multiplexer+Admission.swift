@@ -9,6 +9,11 @@ extension Multiplexer {
             guard let kind = request.kind else { return }  // check has refused that
             if kind.isControl {
                 guard phase < .cancelling else { throw refusedByDrain }
+                // An answer may be as long as its request.
+                if !hasFrameRoom, frame.count > Self.smallBytes, let reached = limitOfBytes(index, adding: frame.count)
+                {
+                    throw limit(reached)
+                }
                 return control(index, request, kind, now)
             }
             let slot = try accepted(index, request, kind, transaction, frame, now)
@@ -53,15 +58,14 @@ extension Multiplexer {
                 .deadlineExceeded, at: .admission, "the deadline had passed when the request arrived", isRetryable: true
             )
         }
-        if let reached = limitReached(
-            index, kind, addingBytes: connections[index].isTakingInput ? 0 : frame.count)
-        {
-            throw limit(reached)
-        }
+        let reached = limitReached(index, kind, addingBytes: connections[index].isTakingInput ? 0 : frame.count)
+        let mayPass = transaction.map { mayPassLimits($0, kind, bytes: frame.count) } ?? false
+        if let reached, !mayPass { throw limit(reached) }
         var slot = RequestSlot(
             id: request.id, kind: kind, backend: Int16(backend), isReadOnly: isReadOnly, connection: Int32(index),
             arrived: arrived, deadline: deadline, frameBytes: Int32(frame.count), state: .submitted)
         slot.transaction = Int32(transaction ?? -1)
+        slot.isAboveLimit = reached != nil
         slot.trace = TraceIdentifier(traceparent: request.traceparent)
         return slot
     }
@@ -157,6 +161,7 @@ extension Multiplexer {
         guard let position = requests.insert({ slot }) else { preconditionFailure("admission checks the table first") }
         hold(Int(slot.frameBytes), for: index)
         connections[index].frameBytes += Int(slot.frameBytes)
+        if slot.isAboveLimit { transactions[Int(slot.transaction)].aboveLimits += 1 }
         requestIndex.insert(connection: index, id: slot.id, slot: position)
         requests[position].timer = timers.add(deadline: slot.deadline, kind: .request, index: position)
         let first = connections[index].firstRequest
@@ -177,7 +182,7 @@ extension Multiplexer {
         let kind = request.kind
         let arrived = connections[index].lastReadNanoseconds
         let deadline = deadline(of: request, arrived: arrived)
-        if let transaction, !requests.isFull, deadline > now,
+        if let transaction, requests.count < settings.inFlightMax, deadline > now,
             transactions[transaction].executing >= 0 || transactions[transaction].firstWaiting >= 0
         {
             var slot = RequestSlot(

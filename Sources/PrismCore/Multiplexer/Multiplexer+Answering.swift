@@ -69,7 +69,7 @@ extension Multiplexer {
     /// Whether so many bytes of an answer may join those that the client has not read.
     private func mayWait(_ bytes: Int, on index: Int) -> Bool {
         let room = settings.bufferedBytesPerConnectionMax * MultiplexerSettings.outputOverrunFactor
-        return bytes <= 4_096
+        return bytes <= Self.smallBytes
             || (connections[index].output.count + bytes <= room && !isAboveShare(index, adding: bytes))
     }
 
@@ -179,6 +179,7 @@ extension Multiplexer {
         clientClasses[connections[index].client].inFlight -= 1
         if requests[slot].timer >= 0 { timers.cancel(requests[slot].timer) }
         requestIndex.remove(connection: index, id: requests[slot].id)
+        if requests[slot].isAboveLimit { transactions[Int(requests[slot].transaction)].aboveLimits -= 1 }
         hold(-Int(requests[slot].frameBytes), for: index)
         connections[index].frameBytes -= Int(requests[slot].frameBytes)
         requests.remove(slot)

@@ -14,6 +14,9 @@ extension Multiplexer {
             case .transactionTotal:
                 transactions[due.index].totalTimer = -1
                 abort(due.index, now)
+            case .frame:
+                frameTimer = -1
+                endSlowFrames(now)
             case .linger:
                 connections[due.index].lingerTimer = -1
                 // The last answer was not taken in time.

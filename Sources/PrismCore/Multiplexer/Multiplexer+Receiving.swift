@@ -13,6 +13,7 @@ extension Multiplexer {
             let taken = takeFrames(index, bytes, now)
             guard connections.isLive(index), connections[index].state == .open else { return }
             keep(index, UnsafeRawBufferPointer(rebasing: bytes[taken...]))
+            reserveRoom(index, now)
         } else {
             keep(index, bytes)
             if !connections[index].isReadingPaused { takeBuffered(index, now) }
@@ -21,23 +22,25 @@ extension Multiplexer {
 
     /// How much is still to come of a frame whose front has been read; 0: of none.
     public func bytesMissing(_ reference: ConnectionReference) -> Int {
-        guard let index = live(reference) else { return 0 }
-        let input = connections[index].input.bytes
-        guard input.count >= Frame.headerBytes else { return 0 }
-        let length = Int(UInt32(bigEndian: input.loadUnaligned(as: UInt32.self)))
-        return max(0, Frame.headerBytes + length - input.count)
+        guard let index = live(reference), let length = frontFrameBytes(index) else { return 0 }
+        return max(0, length - connections[index].input.count)
     }
 
     /// The client has ended its sending side: what is complete is still answered, half a frame is dropped.
     public mutating func inputEnded(_ reference: ConnectionReference, now: UInt64) {
         guard let index = live(reference), connections[index].state == .open else { return }
         connections[index].state = .inputEnded
+        dropPartialFrame(index)
         requestSettling(index)
     }
 
     /// Takes up what waited while reading was paused.
     mutating func resumeReading(_ index: Int, _ now: UInt64) {
-        guard mayTake(index) else { return }
+        if mayTake(index) { goOnReading(index, now) }
+    }
+
+    /// Reading was paused for something that is over.
+    mutating func goOnReading(_ index: Int, _ now: UInt64) {
         connections[index].isReadingPaused = false
         takeBuffered(index, now)
         guard connections.isLive(index), !connections[index].isReadingPaused else { return }
@@ -46,7 +49,10 @@ extension Multiplexer {
 
     private mutating func keep(_ index: Int, _ bytes: UnsafeRawBufferPointer) {
         connections[index].input.append(bytes)
-        hold(bytes.count, for: index)
+        // What was reserved is counted already.
+        let reserved = min(bytes.count, connections[index].reservedBytes)
+        connections[index].reservedBytes -= reserved
+        if bytes.count > reserved { hold(bytes.count - reserved, for: index) }
     }
 
     private mutating func takeBuffered(_ index: Int, _ now: UInt64) {
@@ -55,9 +61,12 @@ extension Multiplexer {
         let taken = takeFrames(index, connections[index].input.bytes, now)
         guard connections.isLive(index) else { return }
         connections[index].isTakingInput = false
-        guard taken > 0, connections[index].state != .failing else { return }
-        connections[index].input.consume(taken)
-        hold(-taken, for: index)
+        guard connections[index].state != .failing else { return }
+        if taken > 0 {
+            connections[index].input.consume(taken)
+            hold(-taken, for: index)
+        }
+        reserveRoom(index, now)
     }
 
     /// Takes whole frames off the front; the answer is how many bytes they had. Stops at a limit of the connection.
@@ -76,13 +85,11 @@ extension Multiplexer {
                 return taken
             case .frame(let length):
                 guard mayTake(index) else {
-                    let isFull = Int(connections[index].inFlight) >= settings.inFlightPerConnectionMax
-                    metrics.limitsReached[isFull ? .inFlightPerConnection : .bufferedBytesPerConnection, default: 0] +=
-                        1
-                    connections[index].isReadingPaused = true
-                    actions.append(.pauseReading(reference(index)))
+                    pauseAtOwnLimit(index)
                     return taken
                 }
+                hasFrameRoom = connections[index].room == .reserved
+                releaseRoom(index)
                 take(index, UnsafeRawBufferPointer(rebasing: rest[Frame.headerBytes..<Frame.headerBytes + length]), now)
                 guard connections.isLive(index), connections[index].state != .failing else { return taken }
                 taken += Frame.headerBytes + length
@@ -90,7 +97,15 @@ extension Multiplexer {
         }
     }
 
-    private func mayTake(_ index: Int) -> Bool {
+    /// Not read until its answers have been made, or read.
+    mutating func pauseAtOwnLimit(_ index: Int) {
+        let isFull = Int(connections[index].inFlight) >= settings.inFlightPerConnectionMax
+        metrics.limitsReached[isFull ? .inFlightPerConnection : .bufferedBytesPerConnection, default: 0] += 1
+        connections[index].isReadingPaused = true
+        actions.append(.pauseReading(reference(index)))
+    }
+
+    func mayTake(_ index: Int) -> Bool {
         Int(connections[index].inFlight) < settings.inFlightPerConnectionMax
             && connections[index].output.count < settings.bufferedBytesPerConnectionMax
             // Even a refusal is an answer that takes room. Its reading goes on as its answers are taken.
@@ -128,6 +143,7 @@ extension Multiplexer {
         dropRequests(of: index, .disconnect)
         abandonTransactions(of: index)
         connections[index].state = .failing
+        releaseRoom(index)
         hold(-connections[index].input.count, for: index)
         connections[index].input.removeAll()
         connections[index].lingerTimer = timers.add(

@@ -26,6 +26,13 @@ public struct Multiplexer: ~Copyable {
     /// Bytes held for clients: input, output, and messages handed to backends.
     public private(set) var bufferedBytes = 0
     var clientClasses = ClientClasses()
+    var frames = FrameTurns()
+    /// For the oldest frame that has room, while others wait for some; -1: none.
+    var frameTimer: Int32 = -1
+    /// Something has been given back since those that wait for room were last looked at.
+    var isRoomFreed = false
+    /// The frame that is being taken had its room: it is not judged by bytes again.
+    var hasFrameRoom = false
     public internal(set) var metrics: Metrics
     public internal(set) var phase: DrainState = .serving
     public internal(set) var report = DrainReport()
@@ -40,7 +47,10 @@ public struct Multiplexer: ~Copyable {
         validation = RequestValidation(limits: settings.wire)
         defaultBackend = settings.backends.firstIndex { $0.isDefault } ?? -1
         connections = Slab(capacityMax: settings.connectionsMax)
-        requests = Slab(capacityMax: min(settings.inFlightMax, RequestReference.slotsMax))
+        // What may go beyond `inFlightMax`: one request of each transaction, and its end.
+        requests = Slab(
+            capacityMax: min(
+                settings.inFlightMax + Self.aboveLimitsMax * settings.transactionsMax, RequestReference.slotsMax))
         transactions = Slab(capacityMax: settings.transactionsMax)
         metrics = Metrics(backends: settings.backends.count)
         arena = Arena(limitBytes: settings.wire.decodeBytesMax)
@@ -173,6 +183,7 @@ public struct Multiplexer: ~Copyable {
     /// So many bytes more, or less, are held for a connection.
     mutating func hold(_ bytes: Int, for index: Int) {
         bufferedBytes += bytes
+        if bytes < 0 { isRoomFreed = true }
         clientClasses[connections[index].client].bufferedBytes += bytes
     }
 
@@ -208,15 +219,18 @@ public struct Multiplexer: ~Copyable {
     /// batch of events, before the actions are taken.
     public mutating func settle(now: UInt64) {
         var position = 0
-        while position < unsettled.count {
-            let index = Int(unsettled[position])
-            position += 1
-            guard connections.isLive(index) else { continue }
-            connections[index].isSettleRequested = false
-            if connections[index].isReadingPaused { resumeReading(index, now) }
-            if connections.isLive(index) { closeIfFinished(index) }
-        }
+        repeat {
+            while position < unsettled.count {
+                let index = Int(unsettled[position])
+                position += 1
+                guard connections.isLive(index) else { continue }
+                connections[index].isSettleRequested = false
+                if connections[index].isReadingPaused, connections[index].room != .awaited { resumeReading(index, now) }
+                if connections.isLive(index) { closeIfFinished(index) }
+            }
+        } while grantFreedRoom(now)
         unsettled.removeAll(keepingCapacity: true)
+        watchOldestFrame()
     }
 
     private mutating func closeIfFinished(_ index: Int) {
@@ -236,10 +250,12 @@ public struct Multiplexer: ~Copyable {
     private mutating func forget(_ index: Int) {
         if connections[index].state != .failing { metrics.unansweredAtClose += UInt64(connections[index].inFlight) }
         abandonTransactions(of: index)
+        releaseRoom(index)
         if connections[index].lingerTimer >= 0 { timers.cancel(connections[index].lingerTimer) }
         disarmStallTimer(index)
         hold(-connections[index].bufferedBytes, for: index)
         clientClasses.leave(connections[index].client)
+        isRoomFreed = true
         actions.append(.close(reference(index)))
         connections.remove(index)
     }

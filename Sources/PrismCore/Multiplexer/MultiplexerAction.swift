@@ -24,6 +24,7 @@ public enum MultiplexerAction: Sendable {
 public enum MultiplexerLog: Sendable {
     case protocolError(connection: ConnectionReference, peer: PeerCredentials, message: String)
     case connectionRefused(peer: PeerCredentials, message: String)
+    case frameTimedOut(peer: PeerCredentials, message: String)
     case invariantViolated(String)
     /// `client` is what it called itself in Hello, or else its label; `backend` is the configured name.
     case slowRequest(

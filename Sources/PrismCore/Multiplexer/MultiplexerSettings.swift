@@ -10,6 +10,10 @@ public struct MultiplexerSettings: Sendable {
     public var inFlightMax = 65_536
     public var bufferedBytesPerConnectionMax = 8 << 20
     public var bufferedBytesMax = 256 << 20
+    /// How long a frame may come in while others wait for room.
+    public var frameTimeoutNanoseconds: UInt64 = 10_000_000_000
+    /// A frame up to this length, header included, is read without a reservation: a connection that waits for one holds as much.
+    public var unreservedFrameBytes = Self.turnBytes
     public var transactionsMax = 1_024
     public var streamWindowBytes = 256 << 10
     /// How long a stream may wait until its client has read half of the window, while others wait for what it holds.
@@ -23,6 +27,9 @@ public struct MultiplexerSettings: Sendable {
     public var serverVersion = ""
 
     public init() {}
+
+    /// What a shell reads of a connection in one turn, but for the rest of a frame that has its room.
+    public static let turnBytes = 8 << 10
 
     /// What a client is told to wait when a limit of ours refuses it.
     public static let limitRetryMicroseconds: UInt64 = 50_000

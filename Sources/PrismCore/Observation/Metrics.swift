@@ -29,7 +29,7 @@ public struct Metrics: Sendable {
     /// A limit at which something was refused, or a client not read for a while.
     public enum LimitName: UInt8, Sendable, CaseIterable {
         case connections, inFlight, inFlightPerConnection, bufferedBytes, bufferedBytesPerConnection, transactions
-        case streamStall
+        case streamStall, frameTimeout
         case ruleConnections, ruleInFlight, ruleBufferedBytes, ruleTransactions
 
         /// As the configuration calls it.
@@ -42,6 +42,7 @@ public struct Metrics: Sendable {
             case .bufferedBytesPerConnection: "limits.buffered_bytes_per_connection"
             case .transactions: "limits.transactions"
             case .streamStall: "limits.stream_stall"
+            case .frameTimeout: "limits.frame_timeout"
             case .ruleConnections: "rules.connections"
             case .ruleInFlight: "rules.in_flight"
             case .ruleBufferedBytes: "rules.buffered_bytes"

@@ -10,6 +10,17 @@ struct Connection: ~Copyable {
         case failing
     }
 
+    /// Of `limits.buffered_bytes`, for a frame that comes in parts.
+    enum Room: Equatable {
+        /// Needs none.
+        case none
+        /// Not read until there is some.
+        case awaited
+        case reserved
+        /// There was none: the frame is judged like any other when it is whole.
+        case lent
+    }
+
     let peer: PeerCredentials
     let rule: AccessPolicy.Rule
     let clientLabel: UInt8
@@ -25,6 +36,9 @@ struct Connection: ~Copyable {
     /// Open transactions, linked through their slots; -1: none.
     var firstTransaction: Int32 = -1
     var isReadingPaused = false
+    var room = Room.none
+    /// Bytes that are still to come of the frame that has room.
+    var reservedBytes = 0
     /// What is taken now stands in `input`, and is counted there already.
     var isTakingInput = false
     var isFlushRequested = false
@@ -57,5 +71,6 @@ struct Connection: ~Copyable {
     /// Messages that its requests in flight hold.
     var frameBytes = 0
 
-    var bufferedBytes: Int { input.count + output.count }
+    /// With those that are reserved.
+    var bufferedBytes: Int { input.count + output.count + reservedBytes }
 }

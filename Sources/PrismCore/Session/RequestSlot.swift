@@ -24,6 +24,8 @@ struct RequestSlot {
     var trace: TraceIdentifier?
     /// Index of its transaction; -1: none.
     var transaction: Int32 = -1
+    /// Let in above a limit, because it goes on with a transaction.
+    var isAboveLimit = false
     var timer: Int32 = -1
     /// Why the backend has been asked to cancel it.
     var cancelReason: Metrics.CancelReason?

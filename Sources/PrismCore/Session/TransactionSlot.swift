@@ -22,6 +22,8 @@ struct TransactionSlot {
     /// The request being carried out; -1: none.
     var executing: Int32 = -1
     var firstWaiting: Int32 = -1
+    /// Its requests in flight that were let in above a limit.
+    var aboveLimits: Int32 = 0
     var lastWaiting: Int32 = -1
     /// A request that was sent behind all that are executing or waiting has failed.
     var followsFailure = false

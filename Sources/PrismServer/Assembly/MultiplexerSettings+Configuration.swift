@@ -15,6 +15,7 @@ extension MultiplexerSettings {
         inFlightMax = max(1, limits.inFlight / reactors)
         bufferedBytesPerConnectionMax = limits.bufferedBytesPerConnection
         bufferedBytesMax = max(limits.frameBytes, limits.bufferedBytes / reactors)
+        frameTimeoutNanoseconds = limits.frameTimeoutNanoseconds
         transactionsMax = max(1, limits.transactions / reactors)
         streamWindowBytes = limits.streamWindowBytes
         streamStallNanoseconds = limits.streamStallNanoseconds

@@ -9,7 +9,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     static let readBytes = 64 << 10
     /// A client's turn in one tick: some dozens of small requests, or more for the rest of a large one. A busy one comes again in
     /// the next tick, after the others.
-    static let turnBytes = 8 << 10
+    static let turnBytes = MultiplexerSettings.turnBytes
     /// Reads for one large request in one tick.
     static let readsPerTickMax = 4
     static let acceptsPerTickMax = 32
@@ -365,6 +365,10 @@ final class Shard: ReactorHandler, @unchecked Sendable {
                 [("uid", .integer(Int(peer.uid))), ("pid", .integer(Int(peer.pid))), ("message", .string(message))])
         case .connectionRefused(let peer, let message):
             log.warning("connection_refused", [("uid", .integer(Int(peer.uid))), ("message", .string(message))])
+        case .frameTimedOut(let peer, let message):
+            log.warning(
+                "frame_timeout",
+                [("uid", .integer(Int(peer.uid))), ("pid", .integer(Int(peer.pid))), ("message", .string(message))])
         case .invariantViolated(let what): log.error("invariant_violated", [("what", .string(what))])
         case .slowRequest(_, let client, let backend, let operation, let code, let trace, let total, let queue):
             let traced = trace.map { [("trace_id", Log.Value.string($0.description))] } ?? []

@@ -6,7 +6,7 @@ public enum CoveragePoint: Int, Sendable, CaseIterable {
     case frameSplit, duplicateID, garbage, mutatedFrame
     case readingPaused, outputFull, streamWaitedForCredit, streamFinished, streamCut, streamGaveWay
     case groupOfMany, groupDied, commitRefused, commitUnknown, beginFailed, backendRefused, backendHung
-    case limitRefused, connectionsFull
+    case limitRefused, connectionsFull, frameAwaitedRoom, frameTimeout
     case transactionCommitted, transactionRolledBack, transactionPoisoned, transactionRevived
     case transactionLimit, transactionLost
     case lameDuckAdmitted, drainDuringTransaction, drainDuringCommit, refusedByDraining, refusedByCancelling

@@ -57,6 +57,11 @@ struct Scenario {
         settings.inFlightMax = random.pick([3, 20, 65_536, 65_536])
         settings.bufferedBytesPerConnectionMax = random.pick([200, 2_000, 8 << 20])
         settings.bufferedBytesMax = random.pick([1_000, 20_000, 256 << 20, 256 << 20])
+        if settings.bufferedBytesMax <= 20_000 {
+            // Frames of some hundred bytes are large here.
+            settings.unreservedFrameBytes = 100
+            settings.frameTimeoutNanoseconds = 500_000_000
+        }
         settings.transactionsMax = random.pick([1, 2, 1_024, 1_024])
         settings.streamWindowBytes = random.pick([100, 1_000, 256 << 10])
         settings.streamStallNanoseconds = random.pick([1_000_000, 50_000_000, 1_000_000_000])

@@ -58,6 +58,8 @@ extension Simulation {
         multiplexer.settle(now: now)
         perform()
         observeAll()
+        if multiplexer.framesAwaitingRoom > 0 { ledger.coverage.saw(.frameAwaitedRoom) }
+        if let problem = multiplexer.accountingProblem() { ledger.violation(now, problem) }
         for backend in backends { backend.advance() }
         guard machine.state > .serving, sabotage != .stuckDrain || machine.state < .draining else { return }
         while machine.state < .stopped, machine.advance(now: now, activity: multiplexer.activity) { announce() }

@@ -156,6 +156,8 @@ final class Session {
             batch.removeAll()
             for action in round { perform(action) }
         } while multiplexer.hasActions
+        let problem = multiplexer.accountingProblem()
+        #expect(problem == nil)
     }
 
     private func perform(_ action: MultiplexerAction) {
