@@ -24,13 +24,19 @@ create function hostile."Run It"(sql text) returns text language plpgsql as 'beg
 create function hostile.set_quietly(name text, value text) returns text language plpgsql as
     'begin perform set_config(name, value, false); return value; end';
 create function hostile.hold(n bigint) returns bigint language sql as 'select pg_advisory_lock(n); select n';
-create function hostile.held(hostile.t) returns bigint language sql as
+create function public.held(hostile.t) returns bigint language sql as
     'select pg_advisory_lock_shared(4711); select set_config(''search_path'', ''hostile'', false); select 1::bigint';
 create operator hostile.### (rightarg = bigint, function = hostile.hold);
 create view hostile.holding as select hostile.hold(815) as held, set_config('timezone', 'Asia/Tokyo', false) as zone;
 create type hostile.box as (n bigint);
 create function hostile.boxed(bigint) returns hostile.box language sql as 'select hostile.hold($1); select row($1)::hostile.box';
 create cast (bigint as hostile.box) with function hostile.boxed(bigint);
+create function hostile.settles(text) returns bool language plpgsql as
+    $$ begin perform set_config('search_path', 'hostile', false), pg_advisory_lock(816); return true; end $$;
+create domain hostile.settled as text check (hostile.settles(value));
+create function hostile.step(bigint, bigint) returns bigint language plpgsql as
+    $$ begin perform set_config('app.tenant', 'evil', false), pg_advisory_lock_shared(817); return $2; end $$;
+create aggregate hostile.collect(bigint) (sfunc = hostile.step, stype = bigint, initcond = '0');
 create function hostile.read_write(mark text) returns text language plpgsql as
     $$ begin perform set_config('transaction_read_only', 'off', false); insert into public.journal values (mark, 'hostile');
        return 'written'; end $$;
@@ -67,7 +73,8 @@ IN_FUNCTIONS = (
     "create temp view journal as select 1", "declare c cursor with hold for select 1", "discard plans", "discard temp",
     "insert into public.journal values (''ro'', ''hostile'')", "lock table public.marked",
     "create table hostile.made (a int)", "copy hostile.t to stdout", "begin", "commit", "rollback", "savepoint a",
-    "explain analyze select 1", "reset session authorization", "set constraints all deferred", "load ''plpgsql''",
+    "prepare evil as select 1", "set default_transaction_read_only = off", "select note from public.marked for update",
+    "set local transaction_read_only = off", "explain analyze select 1", "reset session authorization", "set constraints all deferred", "load ''plpgsql''",
 )
 
 DIRECT = (
@@ -85,8 +92,11 @@ QUIET = (
     'select "pg_advisory_lock"(4703)', 'select U&"pg_advis\\006fry_lock"(4704)', "select pg_try_advisory_lock(4705)",
     "select pg_advisory_xact_lock(4706)", "select PG_ADVISORY_LOCK /* x */ (4707)", "select hostile.hold(4708)",
     "select operator(hostile.###) 4709::bigint", "select t.held from hostile.t", "select (t).held from hostile.t as t",
-    "select hostile.held(t) from hostile.t", "table hostile.holding", "select * from hostile.holding",
+    "select held(t) from hostile.t", "table hostile.holding", "select * from hostile.holding",
     "select 4710::bigint::hostile.box", "select cast(4710::bigint as hostile.box)", "select pg_advisory_unlock_all()",
+    "select 'x'::hostile.settled", "select hostile.collect(1::bigint)", "select * from (select 1) a, lateral hostile.hold(4711) b",
+    "select 1 order by hostile.hold(4712)", "select 1 limit hostile.hold(1)", "select note from marked for update",
+    "select rank() over (order by hostile.hold(4716))", "select 1 group by hostile.hold(4717)", "select array[hostile.hold(4718)]",
     "select pg_notify('poison', 'x')", "select * from pg_listening_channels()", "select hostile.read_write('ro')",
     "select hostile.nested(0)", "select hostile.nested(1)", "select hostile.fails('search_path', 'hostile')",
     "select hostile.fails('app.tenant', 'evil')", "select 1 / 0 from (select set_config('search_path', 'hostile', false)) as x",
