@@ -22,7 +22,7 @@ from prism.values import to_value
 FULL = os.environ.get("PRISM_TEST_FULL") == "1"
 REQUESTS = int(os.environ.get("PRISM_TEST_REQUESTS", 1_000_000 if FULL else 10_000))
 PROCESSES = 4
-SECONDS_MAX = 1_100 if FULL else 150
+SECONDS_MAX = 1_180 if FULL else 150
 QUIET_SECONDS_MAX = 70
 GENEROUS = 60_000_000
 KEYS = 100
