@@ -3994,7 +3994,7 @@ const ProtobufCMessageDescriptor prism__v1__typed_text__descriptor =
   (ProtobufCMessageInit) prism__v1__typed_text__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor prism__v1__query__field_descriptors[3] =
+static const ProtobufCFieldDescriptor prism__v1__query__field_descriptors[4] =
 {
   {
     "sql",
@@ -4032,16 +4032,29 @@ static const ProtobufCFieldDescriptor prism__v1__query__field_descriptors[3] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "statement",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Prism__V1__Query, statement),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned prism__v1__query__field_indices_by_name[] = {
   2,   /* field[2] = names */
   1,   /* field[1] = parameters */
   0,   /* field[0] = sql */
+  3,   /* field[3] = statement */
 };
 static const ProtobufCIntRange prism__v1__query__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor prism__v1__query__descriptor =
 {
@@ -4051,7 +4064,7 @@ const ProtobufCMessageDescriptor prism__v1__query__descriptor =
   "Prism__V1__Query",
   "prism.v1",
   sizeof(Prism__V1__Query),
-  3,
+  4,
   prism__v1__query__field_descriptors,
   prism__v1__query__field_indices_by_name,
   1,  prism__v1__query__number_ranges,

@@ -16,6 +16,8 @@ public struct Configuration: Sendable {
     public internal(set) var readiness = Readiness()
     /// 1 to 64, names unique, exactly one of them the default.
     public internal(set) var backends: [Backend] = []
+    /// At most 1,024, names unique.
+    public internal(set) var statements: [Statement] = []
     /// At most 1,024, in the order of the file. Enforced by admission, not here.
     public internal(set) var rules: [AccessRule] = []
 

@@ -48,6 +48,29 @@ public struct RequestMessage {
     public var cancel: Prism__V1__Cancel? { kind == .cancel ? pointer.pointee.cancel?.pointee : nil }
 }
 
+// Rewriting: what is pointed to must live until the message is not used any more.
+extension RequestMessage {
+    /// The statements of a Query or Batch with their index, to be changed in place; none of other kinds.
+    public func forEachStatement(
+        _ body: (Int, UnsafeMutablePointer<Prism__V1__Query>) throws(Failure) -> Void
+    ) throws(Failure) {
+        if kind == .query, let query = pointer.pointee.query { try body(0, query) }
+        guard let batch else { return }
+        for (index, query) in elements(batch.statements, batch.n_statements).enumerated() {
+            if let query { try body(index, query) }
+        }
+    }
+
+    /// Bytes of the message as it stands.
+    public var packedBytes: Int { prism__v1__request__get_packed_size(pointer) }
+
+    /// - Parameter target: has `packedBytes` at least.
+    public func pack(into target: UnsafeMutableRawBufferPointer) {
+        guard target.count >= packedBytes, let base = target.baseAddress else { return }
+        prism__v1__request__pack(pointer, base.assumingMemoryBound(to: UInt8.self))
+    }
+}
+
 extension ProtobufCBinaryData {
     /// The bytes, borrowed.
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: data, count: data == nil ? 0 : len) }

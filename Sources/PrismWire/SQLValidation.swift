@@ -1,8 +1,13 @@
 extension RequestValidation {
     func checkQuery(_ message: Prism__V1__Query?, isBatch: Bool) throws(Failure) {
         guard let message else { throw missing }
-        guard !message.sql.isEmpty else { throw invalid("the SQL text is empty") }
-        try checkText(message.sql, "sql", bytesMax: limits.sqlBytesMax)
+        if message.statement.isEmpty {
+            guard !message.sql.isEmpty else { throw invalid("the SQL text is empty") }
+            try checkText(message.sql, "sql", bytesMax: limits.sqlBytesMax)
+        } else {
+            guard message.sql.isEmpty else { throw invalid("sql and statement are both given; send one of them") }
+            try checkText(message.statement, "statement", bytesMax: 64)
+        }
         try checkParameters(message.parameters, message.n_parameters)
         guard message.n_names == 0 || message.n_names == message.n_parameters else {
             throw invalid("names has \(message.n_names) entries for \(message.n_parameters) parameters")

@@ -388,19 +388,6 @@ class LimitTests(LimitCase):
         self.full(stalled[0], "limits.stream_stall")
         self.assertEqual(client.query("select 2", read_only=True).scalar(), 2)
 
-    def test_stream_in_a_transaction_that_nobody_reads(self):
-        server = self.serve("transactions: {sqlite_write_idle: 200ms}\n")
-        client = self.client(server)
-        client.query("create table t as " + self.STREAM)
-        raw = self.raw(server, receive_buffer=4096)
-        raw.send(Request(id=1, begin=messages.Begin()))
-        handle = raw.final(1)[-1].begin.transaction
-        raw.send(query(2, "select * from t", transaction=handle))
-        raw.receive()
-        # The only writer is free again long before `sqlite_write_total`.
-        client.put("k", b"v")
-        self.assertEqual(code(raw.final(2)[-1]), "ABORTED")
-
     def test_sqlite_acquire_timeout(self):
         server = self.sqlite("acquire_timeout: 100ms")
         self.hold_writer(server)
@@ -463,9 +450,9 @@ class PostgreSQLLimitTests(LimitCase):
         cls.cluster = postgres.Cluster()
         cls.addClassCleanup(cls.cluster.close)
 
-    def postgresql(self, limits, host=None, config=""):
+    def postgresql(self, limits, host=None):
         place = f"host={host} dbname=postgres user=postgres" if host else self.cluster.conninfo()
-        return self.serve(config + f"runtime: {{reactors: 1}}\nbackends:\n  - {{name: main, kind: postgresql, {limits}, conninfo: {place}}}\n",
+        return self.serve(f"runtime: {{reactors: 1}}\nbackends:\n  - {{name: main, kind: postgresql, {limits}, conninfo: {place}}}\n",
                           sqlite=False)
 
     def test_postgresql_connections_max(self):
@@ -485,16 +472,6 @@ class PostgreSQLLimitTests(LimitCase):
                 rows.append(answer)
             finals += not answer.more
         return rows
-
-    def test_postgresql_stream_stall(self):
-        server = self.postgresql("connections_min: 0, connections_max: 1", config="limits: {stream_stall: 200ms}\n")
-        raw = self.raw(server, receive_buffer=4096)
-        raw.send(query(1, "select i, repeat('x', 100) from generate_series(1, 200000) i", read_only=True))
-        raw.receive()
-        # Of the same user, and the only connection is taken.
-        self.assertEqual(self.client(server).query("select 1").scalar(), 1)
-        self.full(raw.final(1)[-1], "limits.stream_stall")
-        self.assertEqual(self.counted(server, "limits.stream_stall"), 1)
 
     def test_postgresql_acquire_timeout(self):
         server = self.postgresql("connections_min: 1, connections_max: 1, acquire_timeout: 100ms")

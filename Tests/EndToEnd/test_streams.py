@@ -1,15 +1,17 @@
-"""Clients that do not read their streams, on SQLite: they hold their connections, never the threads that others need."""
+"""Clients that do not read their streams: they hold connections while nobody else wants them, never the threads that others need."""
 
 import unittest
 
+import postgres
 from harness import StartTestCase, Server
-from raw import code, outcome, query
+from raw import Request, code, messages, outcome, query
 
 ROWS = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000000) select i, 'padding padding' from n"
 
 CONFIG = """
 limits:
   stream_window: 64KiB
+  stream_stall: 1h
 backends:
   - name: main
     kind: sqlite
@@ -52,6 +54,18 @@ class StreamTests(StartTestCase):
         for raw in streams:
             self.assertTrue(raw.receive().more)
 
+    def test_one_in_a_transaction_that_nobody_reads_ends_with_the_idle_limit(self):
+        server = self.enterContext(Server(config="transactions: {sqlite_write_idle: 200ms, sqlite_write_total: 1h}\n"))
+        client = self.client(server)
+        client.query("create table t as " + ROWS.replace("10000000", "100000"))
+        raw = self.raw(server, receive_buffer=4096)
+        raw.send(Request(id=1, begin=messages.Begin()))
+        raw.send(query(2, "select * from t", transaction=raw.final(1)[-1].begin.transaction))
+        raw.receive()
+        # The only writer is free again.
+        client.put("k", b"v")
+        self.assertEqual(code(raw.final(2)[-1]), "ABORTED")
+
     def test_streams_that_are_read_slowly_are_whole(self):
         count = 100_000
         raws = []
@@ -69,6 +83,25 @@ class StreamTests(StartTestCase):
             else:
                 self.assertEqual((code(final), outcome(final), parts), ("RESOURCE_EXHAUSTED", "NOT_EXECUTED", []))
         self.assertGreaterEqual(answered, 4)
+
+
+@postgres.needed
+class PostgreSQLStreamTests(StartTestCase):
+    def test_one_that_nobody_reads_gives_its_connection_to_a_request_that_waits(self):
+        cluster = postgres.Cluster()
+        self.addCleanup(cluster.close)
+        server = self.enterContext(Server(
+            config="limits: {stream_stall: 200ms}\nruntime: {reactors: 1}\nbackends:\n  - {name: main, kind: postgresql, "
+            f"connections_min: 1, connections_max: 1, conninfo: {cluster.conninfo()}}}\n", sqlite=False))
+        raw = self.raw(server, receive_buffer=4096)
+        raw.send(query(1, "select i, repeat('x', 100) from generate_series(1, 200000) i", read_only=True))
+        raw.receive()
+        # Of the same user, and the only connection is taken.
+        self.assertEqual(self.client(server, timeout=20).query("select 1").scalar(), 1)
+        answer = raw.final(1)[-1]
+        self.assertEqual((code(answer), outcome(answer)), ("RESOURCE_EXHAUSTED", "NOT_EXECUTED"))
+        self.assertIn("limits.stream_stall", answer.failure.message)
+        self.assertIn('prism_limit_reached_total{limit="limits.stream_stall"} 1\n', server.admin("GET", "/metrics")[1])
 
 
 if __name__ == "__main__":

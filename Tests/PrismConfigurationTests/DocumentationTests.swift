@@ -23,6 +23,7 @@ struct DocumentationTests {
     func configuration() throws {
         try hold("docs/configuration.md", "settings", DocumentationTables.settings)
         try hold("docs/configuration.md", "backends", DocumentationTables.backends)
+        try hold("docs/configuration.md", "statements", DocumentationTables.statements)
         try hold("docs/configuration.md", "rules", DocumentationTables.rules)
     }
 
@@ -52,6 +53,7 @@ struct DocumentationTests {
         }
         let configuration = try parse(lines.joined(separator: "\n"))
         #expect(configuration.backends.map(\.name) == ["main", "orders"])
+        #expect(configuration.statements.map(\.name) == ["order", "place_order"])
         #expect(configuration.rules.count == 2)
         for setting in SettingsTable.global {
             #expect(configuration.origin(of: setting.name).layer == "file", "\(setting.name) is missing")

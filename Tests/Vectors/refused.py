@@ -96,6 +96,8 @@ def limits():
     yield refused("idempotency-key-long", "An idempotency key of 256 bytes.", data(7, "k" * 256), data(18, data(2, b"k")))
     yield refused("traceparent-long", "A traceparent of 129 bytes.", data(8, "t" * 129), data(49, b""))
     yield refused("sql-empty", "No SQL text.", data(32, b""), message={"query": {}})
+    yield refused("sql-and-statement", "SQL, and the name of a statement.", data(32, data(1, "select 1") + data(4, "a")),
+                  message={"query": {"sql": "select 1", "statement": "a"}})
     yield refused("parameter-without-kind", "A parameter that is not even NULL.", data(32, data(1, "select $1") + data(2, b"")),
                   message={"query": {"sql": "select $1", "parameters": [{}]}})
     yield refused("names-too-few", "One name for two parameters.",

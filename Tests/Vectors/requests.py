@@ -106,6 +106,9 @@ def sql():
               data(1, "select :a, @b") + data(2, signed(3, 1)) + data(2, signed(3, 2)) + data(3, "a") + data(3, "b"),
               {"sql": "select :a, @b", "parameters": [{"integer": "1"}, {"integer": "2"}], "names": ["a", "b"]},
               number(6, 1), read_only=True)
+    yield one("query-statement", "Query that names a statement of the configuration, here one that is not there.", (32, "query"),
+              data(2, signed(3, 17)) + data(4, "order_by_id"),
+              {"parameters": [{"integer": "17"}], "statement": "order_by_id"}, answer=failed(7, "NOT_FOUND", "ADMISSION"))
     yield one("batch", "Batch of two statements.", (33, "batch"),
               data(1, data(1, "select 1")) + data(1, data(1, "select $1") + data(2, signed(3, 2))),
               {"statements": [{"sql": "select 1"}, {"sql": "select $1", "parameters": [{"integer": "2"}]}]})

@@ -106,14 +106,14 @@ extension ConfigurationLoader {
         }
     }
 
-    private mutating func reportUnknown(_ entry: YAMLNode.Entry, name: String, known: [String], file: String) {
+    mutating func reportUnknown(_ entry: YAMLNode.Entry, name: String, known: [String], file: String) {
         report(
             .file(file, line: entry.line), name, "unknown setting",
             remedy: NearestName.find(entry.key, among: known).map { "did you mean \($0)?" }
                 ?? "known are \(known.joined(separator: ", "))")
     }
 
-    private mutating func items(of list: YAMLNode.Entry, maximum: Int, file: String) -> [YAMLNode] {
+    mutating func items(of list: YAMLNode.Entry, maximum: Int, file: String) -> [YAMLNode] {
         let origin = Configuration.Origin.file(file, line: list.line)
         switch list.value.content {
         case .null, .refused: return []
@@ -131,7 +131,7 @@ extension ConfigurationLoader {
         }
     }
 
-    private mutating func entries(of item: YAMLNode, name: String, file: String) -> [YAMLNode.Entry]? {
+    mutating func entries(of item: YAMLNode, name: String, file: String) -> [YAMLNode.Entry]? {
         if case .mapping(let entries) = item.content { return entries }
         areListsComplete = false
         if item.content != .refused {

@@ -22,6 +22,8 @@ extension ConfigurationLoader {
         for entry in entries {
             if entry.key == "backends" {
                 applyBackends(entry, file: file)
+            } else if entry.key == "statements" {
+                applyStatements(entry, file: file)
             } else if entry.key == "rules" {
                 applyRules(entry, file: file)
             } else if SettingsTable.sections.contains(entry.key) {

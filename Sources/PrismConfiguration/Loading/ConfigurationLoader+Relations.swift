@@ -118,6 +118,9 @@ extension ConfigurationLoader {
     /// Names of backends in other settings.
     private mutating func checkReferences() {
         for name in configuration.readiness.backends { checkReference(name, "readiness.backends") }
+        for statement in configuration.statements {
+            if let name = statement.backend { checkReference(name, "statements.\(statement.name).backend") }
+        }
         for (index, rule) in configuration.rules.enumerated() {
             for name in rule.backends ?? [] { checkReference(name, "rules[\(index)].backends") }
         }

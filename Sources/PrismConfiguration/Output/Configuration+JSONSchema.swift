@@ -10,6 +10,8 @@ extension Configuration {
         }
         properties.append(
             ("backends", list(of: .object([("oneOf", .array(kinds))]), maximum: SettingsTable.backendsMax)))
+        properties.append(
+            ("statements", list(of: object(SettingsTable.statement), maximum: SettingsTable.statementsMax)))
         properties.append(("rules", list(of: object(SettingsTable.rule), maximum: SettingsTable.rulesMax)))
         return JSONValue.object([
             ("$schema", .string("https://json-schema.org/draft/2020-12/schema")),

@@ -17,6 +17,11 @@ extension Configuration {
                 entries.append(entry(setting, of: draft, name: "backends.\(backend.name).\(setting.key)"))
             }
         }
+        for statement in statements {
+            for setting in SettingsTable.statement where setting.key != "name" {
+                entries.append(entry(setting, of: statement, name: "statements.\(statement.name).\(setting.key)"))
+            }
+        }
         for (index, rule) in rules.enumerated() {
             let draft = RuleDraft(rule)
             for setting in SettingsTable.rule where setting.read(draft) != .none {

@@ -13,6 +13,8 @@ enum DocumentationTables {
             + "\n### `kind: postgresql`\n\n" + table(SettingsTable.postgresql)
     }
 
+    static var statements: String { table(SettingsTable.statement) }
+
     static var rules: String { table(SettingsTable.rule) }
 
     static var limits: String {

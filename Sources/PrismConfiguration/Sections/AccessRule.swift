@@ -13,12 +13,21 @@ extension Configuration {
             }
         }
 
+        public enum Statements: String, Sendable, CaseIterable {
+            /// Its own.
+            case any
+            /// None but the names of the configuration's statements.
+            case named
+        }
+
         public let subject: Subject
         /// Backends it may use; `nil`: all of them; empty: none.
         public let backends: [String]?
         /// Key-value namespaces it may use; `nil`: all of them; empty: none.
         public let namespaces: [String]?
         public let readOnly: Bool
+        /// Which SQL it may send.
+        public internal(set) var statements = Statements.any
         /// For logs and metrics; 1 to 64 of `a-z 0-9 - _`.
         public let label: String?
         /// Of turns and of what is scarce.

@@ -5,6 +5,7 @@ struct RuleDraft: Sendable {
     var backends: [String]?
     var namespaces: [String]?
     var readOnly = false
+    var statements = Configuration.AccessRule.Statements.any
     var label: String?
     var weight = 1
     var connections: Int?
@@ -22,6 +23,7 @@ struct RuleDraft: Sendable {
         backends = rule.backends
         namespaces = rule.namespaces
         readOnly = rule.readOnly
+        statements = rule.statements
         label = rule.label
         weight = rule.weight
         connections = rule.connections
@@ -39,7 +41,8 @@ struct RuleDraft: Sendable {
         default: return nil
         }
         return Configuration.AccessRule(
-            subject: subject, backends: backends, namespaces: namespaces, readOnly: readOnly, label: label,
+            subject: subject, backends: backends, namespaces: namespaces, readOnly: readOnly, statements: statements,
+            label: label,
             weight: weight, connections: connections, inFlight: inFlight, bufferedBytes: bufferedBytes,
             transactions: transactions)
     }

@@ -111,6 +111,13 @@ extension SettingsTable {
         ).limit("The rest waits for the next round."),
     ]
 
+    static let statement: [Setting<Configuration.Statement>] = [
+        .text("name", \.name, "", .name, "What requests call it; unique.").required(),
+        .text("sql", \.sql, "", .sql, "The statement; parameters are `$1`, `$2` … as in any other.").required(),
+        .text("backend", \.backend, .name, "Where it runs.").automatic("the default backend"),
+        .boolean("read_only", \.readOnly, false, "It counts as marked `read_only` by every request that names it."),
+    ]
+
     static let rule: [Setting<RuleDraft>] = [
         .id("uid", \.uid, "The user that it is for; give `uid` or `gid`."),
         .id("gid", \.gid, "The group that it is for."),
@@ -119,6 +126,9 @@ extension SettingsTable {
             "namespaces", \.namespaces, .namespace, "Key-value namespaces that it may use; `[]`: none."
         ).automatic("all"),
         .boolean("read_only", \.readOnly, false, "No writes."),
+        .choice(
+            "statements", \.statements, .any,
+            "`named`: no SQL of its own, only statements of `statements` by name. Key-value is not concerned."),
         .text("label", \.label, .name, "What logs and metrics call it."),
         .integer(
             "weight", \.weight, 1, in: 1...100,

@@ -5,8 +5,9 @@ enum SettingsTable {
         socket + admin + runtime + limits + deadlines + transactions + drain + idempotency + log + readiness
 
     /// Keys of the file's top level that hold lists of mappings.
-    static let lists = ["backends", "rules"]
+    static let lists = ["backends", "statements", "rules"]
     static let backendsMax = 64
+    static let statementsMax = 1_024
     static let rulesMax = 1_024
 
     /// In the table's order.

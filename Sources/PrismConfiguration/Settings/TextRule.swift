@@ -10,6 +10,7 @@ enum TextRule: Sendable, Equatable {
     /// Of key-value: 1 to 64 of `a-z 0-9 -`.
     case namespace
     case conninfo
+    case sql
 
     /// `sun_path` has 108 bytes and ends in a NUL (`unix(7)`).
     static let socketPathBytesMax = 107
@@ -17,9 +18,11 @@ enum TextRule: Sendable, Equatable {
     static let filePathBytesMax = 4_095
     static let nameBytesMax = 64
     static let conninfoBytesMax = 4_096
+    /// Longer ones are not kept prepared.
+    static let sqlBytesMax = 16 << 10
 
     func check(_ text: String) throws(ValueProblem) {
-        if self != .conninfo, text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) {
+        if self != .conninfo, self != .sql, text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) {
             throw ValueProblem("\(Printable.quoted(text)) contains control characters", remedy: "remove them")
         }
         switch self {
@@ -31,6 +34,7 @@ enum TextRule: Sendable, Equatable {
         case .name: try checkName(text, allowingUnderscore: true)
         case .namespace: try checkName(text, allowingUnderscore: false)
         case .conninfo: try ConnectionString.check(text)
+        case .sql: try checkSQL(text)
         }
     }
 
@@ -44,6 +48,7 @@ enum TextRule: Sendable, Equatable {
         case .name: "1–64 of a-z 0-9 - _"
         case .namespace: "1–64 of a-z 0-9 -"
         case .conninfo: "libpq connection string or URL, without a password"
+        case .sql: "1–\(Self.sqlBytesMax) bytes of SQL"
         }
     }
 
@@ -53,7 +58,7 @@ enum TextRule: Sendable, Equatable {
         case .name: "^[a-z0-9_-]{1,64}$"
         case .namespace: "^[a-z0-9-]{1,64}$"
         case .address: #"^([0-9.]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$"#
-        case .socketPath, .filePath, .databasePath, .group, .conninfo: nil
+        case .socketPath, .filePath, .databasePath, .group, .conninfo, .sql: nil
         }
     }
 
@@ -63,6 +68,18 @@ enum TextRule: Sendable, Equatable {
             throw ValueProblem(
                 "\(Printable.quoted(text)) has \(text.utf8.count) bytes, \(what) at most \(bytesMax)",
                 remedy: "choose a shorter path")
+        }
+    }
+
+    private func checkSQL(_ text: String) throws(ValueProblem) {
+        if text.utf8.contains(0) { throw ValueProblem("the SQL contains a NUL", remedy: "remove it") }
+        if text.utf8.allSatisfy({ $0 == 0x20 || (0x09...0x0D).contains($0) }) {
+            throw ValueProblem("the SQL is empty", remedy: "give one statement")
+        }
+        if text.utf8.count > Self.sqlBytesMax {
+            throw ValueProblem(
+                "the SQL has \(text.utf8.count) bytes", remedy: "use at most \(Self.sqlBytesMax), or a view or function"
+            )
         }
     }
 

@@ -12,6 +12,8 @@ public struct AccessPolicy: Sendable {
         /// Nil: all namespaces.
         public var namespaces: [String]?
         public var isReadOnly: Bool
+        /// No SQL of its own: see `NamedStatements`.
+        public var isNamedStatementsOnly = false
         /// Names its clients in metrics and logs; empty: `uid N`.
         public var label: String
         /// Its part of turns and of what is scarce, beside that of the others; at least 1.
@@ -55,9 +57,11 @@ public struct AccessPolicy: Sendable {
     }
 
     /// Judges one request. Nil: allowed.
-    /// - Parameter isReadOnly: of the request, or of the transaction it belongs to.
+    /// - Parameters:
+    ///   - isReadOnly: of the request, or of the transaction it belongs to.
+    ///   - hasOwnSQL: it is not only statements of the configuration that it runs.
     public static func refusal(
-        _ rule: Rule, _ request: RequestMessage, kind: OperationKind, isReadOnly: Bool, backend: String
+        _ rule: Rule, _ request: RequestMessage, kind: OperationKind, isReadOnly: Bool, hasOwnSQL: Bool, backend: String
     ) -> Failure? {
         if let backends = rule.backends, !backends.contains(backend) {
             return Failure(
@@ -68,6 +72,12 @@ public struct AccessPolicy: Sendable {
             return Failure(
                 .permissionDenied, at: .admission,
                 "a rule allows this client to read only; mark the request read_only, or ask for the right to write")
+        }
+        if rule.isNamedStatementsOnly, hasOwnSQL, kind == .query || kind == .batch {
+            return Failure(
+                .permissionDenied, at: .admission,
+                "a rule allows this client named statements only; send the name of one of the configuration instead of SQL"
+            )
         }
         guard let namespaces = rule.namespaces else { return nil }
         for namespace in request.namespaces where !namespaces.contains(namespace) {

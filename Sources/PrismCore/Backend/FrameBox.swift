@@ -1,3 +1,5 @@
+internal import PrismWire
+
 /// One request's message, copied out of the read buffer because it crosses to another thread. Immutable.
 ///
 /// The backend decodes it again in an arena of its own: cheaper than carrying a structure over, and it leaves nothing shared.
@@ -8,6 +10,13 @@ public final class FrameBox: @unchecked Sendable {
         storage = .allocate(byteCount: max(bytes.count, 1), alignment: 8)
         storage.copyMemory(from: bytes)
         count = bytes.count
+    }
+
+    /// A message that has been rewritten.
+    init(packing request: RequestMessage) {
+        count = request.packedBytes
+        storage = .allocate(byteCount: max(count, 1), alignment: 8)
+        request.pack(into: storage)
     }
 
     deinit { storage.deallocate() }

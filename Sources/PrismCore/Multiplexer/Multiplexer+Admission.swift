@@ -16,11 +16,16 @@ extension Multiplexer {
                 }
                 return control(index, request, kind, now)
             }
-            let slot = try accepted(index, request, kind, transaction, frame, now)
+            let named = try settings.statements.resolve(request)
+            let bytes = named == nil ? frame.count : request.packedBytes
+            // Its room was for the names, not for the texts.
+            if bytes > frame.count { hasFrameRoom = false }
+            let slot = try accepted(index, request, kind, transaction, named, bytes, now)
+            let message = named == nil ? FrameBox(frame) : FrameBox(packing: request)
             if let transaction = slot.transaction < 0 ? nil : Int(slot.transaction) {
-                start(slot, of: index, in: transaction, request, frame, now)
+                start(slot, of: index, in: transaction, message, now)
             } else {
-                start(slot, of: index, request, frame, now)
+                start(slot, of: index, request, message, now)
             }
         } catch {
             refuse(index, request, transaction, error, frame, now)
@@ -28,9 +33,10 @@ extension Multiplexer {
     }
 
     /// Every rule that needs more than the request itself.
+    /// - Parameter bytes: what goes to the backend, and is held until the answer.
     private mutating func accepted(
         _ index: Int, _ request: RequestMessage, _ kind: OperationKind, _ transaction: Int?,
-        _ frame: UnsafeRawBufferPointer, _ now: UInt64
+        _ named: NamedStatements.Use?, _ bytes: Int, _ now: UInt64
     ) throws(Failure) -> RequestSlot {
         if phase >= .cancelling || (phase >= .draining && transaction == nil) { throw refusedByDrain }
         if request.transaction != 0, transaction == nil {
@@ -39,14 +45,15 @@ extension Multiplexer {
                 "transaction \(request.transaction) is not open on this connection; handles belong to the connection that began them"
             )
         }
-        let backend = try chosenBackend(request, transaction)
+        let backend = try chosenBackend(request, transaction, named?.backend)
         let isReadOnly =
-            request.isReadOnly || kind.isKeyValueRead || transaction.map { transactions[$0].isReadOnly } ?? false
+            request.isReadOnly || kind.isKeyValueRead || named?.isReadOnly ?? false
+            || transaction.map { transactions[$0].isReadOnly } ?? false
         if isReadOnly, kind.isKeyValueWrite {
             throw Failure(.invalidArgument, at: .admission, "\(kind.name) writes, and the transaction is read-only")
         }
         if let refusal = AccessPolicy.refusal(
-            connections[index].rule, request, kind: kind, isReadOnly: isReadOnly,
+            connections[index].rule, request, kind: kind, isReadOnly: isReadOnly, hasOwnSQL: named?.hasOwnSQL ?? true,
             backend: settings.backends[backend].name)
         {
             throw refusal
@@ -58,16 +65,33 @@ extension Multiplexer {
                 .deadlineExceeded, at: .admission, "the deadline had passed when the request arrived", isRetryable: true
             )
         }
-        let reached = limitReached(index, kind, addingBytes: connections[index].isTakingInput ? 0 : frame.count)
-        let mayPass = transaction.map { mayPassLimits($0, kind, bytes: frame.count) } ?? false
+        let reached = limitReached(
+            index, kind, addingBytes: connections[index].isTakingInput && named == nil ? 0 : bytes)
+        let mayPass = transaction.map { mayPassLimits($0, kind, bytes: bytes) } ?? false
         if let reached, !mayPass { throw limit(reached) }
         var slot = RequestSlot(
             id: request.id, kind: kind, backend: Int16(backend), isReadOnly: isReadOnly, connection: Int32(index),
-            arrived: arrived, deadline: deadline, frameBytes: Int32(frame.count), state: .submitted)
+            arrived: arrived, deadline: deadline, frameBytes: Int32(clamping: bytes), state: .submitted)
         slot.transaction = Int32(transaction ?? -1)
         slot.isAboveLimit = reached != nil
         slot.trace = TraceIdentifier(traceparent: request.traceparent)
         return slot
+    }
+
+    /// - Parameter statementBackend: of the named statements that the request is made of; nil: there are none.
+    private func chosenBackend(
+        _ request: RequestMessage, _ transaction: Int?, _ statementBackend: String?
+    ) throws(Failure) -> Int {
+        let chosen = try chosenBackend(request, transaction)
+        guard let statementBackend, settings.backends[chosen].name != statementBackend else { return chosen }
+        if request.backend.isEmpty, transaction == nil,
+            let own = settings.backends.firstIndex(where: { $0.name == statementBackend })
+        {
+            return own
+        }
+        throw Failure(
+            .invalidArgument, at: .admission,
+            "the named statement is for backend \(statementBackend); leave the backend out or name that one")
     }
 
     private func chosenBackend(_ request: RequestMessage, _ transaction: Int?) throws(Failure) -> Int {
@@ -123,7 +147,7 @@ extension Multiplexer {
 
     /// A request of its own: straight to the backend.
     private mutating func start(
-        _ slot: RequestSlot, of index: Int, _ request: RequestMessage, _ frame: UnsafeRawBufferPointer, _ now: UInt64
+        _ slot: RequestSlot, of index: Int, _ request: RequestMessage, _ message: FrameBox, _ now: UInt64
     ) {
         let position = enter(slot, of: index)
         var transaction = TransactionReference.none
@@ -135,15 +159,13 @@ extension Multiplexer {
             reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly,
             beginsLikeRead: request.beginsLikeRead, transaction: transaction, uid: connections[index].peer.uid,
             flow: clientClasses[connections[index].client].flow, deadlineNanoseconds: slot.deadline,
-            submittedNanoseconds: now,
-            frame: FrameBox(frame))
+            submittedNanoseconds: now, frame: message)
         actions.append(.submit(backend: Int(slot.backend), work))
     }
 
     /// A request of a transaction: behind those sent before it.
     private mutating func start(
-        _ slot: RequestSlot, of index: Int, in transaction: Int, _ request: RequestMessage,
-        _ frame: UnsafeRawBufferPointer, _ now: UInt64
+        _ slot: RequestSlot, of index: Int, in transaction: Int, _ message: FrameBox, _ now: UInt64
     ) {
         var slot = slot
         slot.state = .waiting
@@ -152,7 +174,7 @@ extension Multiplexer {
             reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly,
             transaction: transactionReference(transaction), uid: connections[index].peer.uid,
             flow: clientClasses[connections[index].client].flow, deadlineNanoseconds: slot.deadline,
-            submittedNanoseconds: now, frame: FrameBox(frame))
+            submittedNanoseconds: now, frame: message)
         enqueue(position, in: transaction, now)
     }
 

@@ -24,6 +24,7 @@ public struct MultiplexerSettings: Sendable {
     public var slowRequestNanoseconds: UInt64 = 1_000_000_000
     public var backends: [BackendDescription] = []
     public var access = AccessPolicy()
+    public var statements = NamedStatements()
     public var serverVersion = ""
 
     public init() {}

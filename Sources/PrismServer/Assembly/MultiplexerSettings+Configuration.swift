@@ -24,6 +24,12 @@ extension MultiplexerSettings {
         slowRequestNanoseconds = configuration.log.slowRequestNanoseconds
         serverVersion = version
         self.backends = backends
+        statements = NamedStatements(
+            configuration.statements.map { statement in
+                NamedStatements.Statement(
+                    name: statement.name, backend: statement.backend ?? configuration.defaultBackend.name,
+                    sql: statement.sql, isReadOnly: statement.readOnly)
+            })
         access = AccessPolicy(
             rules: configuration.rules.map { rule in
                 var uid: UInt32?
@@ -35,6 +41,7 @@ extension MultiplexerSettings {
                 var translated = AccessPolicy.Rule(
                     uid: uid, gid: gid, backends: rule.backends, namespaces: rule.namespaces,
                     isReadOnly: rule.readOnly, label: rule.label ?? "")
+                translated.isNamedStatementsOnly = rule.statements == .named
                 translated.weight = rule.weight
                 let part = { (limit: Int?) in limit.map { max(1, $0 / reactors) } ?? .max }
                 translated.limits.connections = part(rule.connections)

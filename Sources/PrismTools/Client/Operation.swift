@@ -17,6 +17,8 @@ public enum Operation: Equatable, Sendable {
     case count(namespace: String, KeyRange)
 
     case query(sql: String, parameters: [SQLValue])
+    /// A statement of the configuration.
+    case namedQuery(statement: String, parameters: [SQLValue])
     /// One statement, many times, atomic.
     case batch(sql: String, parameterSets: [[SQLValue]])
 

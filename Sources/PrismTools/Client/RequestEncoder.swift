@@ -130,6 +130,11 @@ struct RequestEncoder {
             guard let body = makeQuery(sql, parameters) else { return nil }
             request.pointee.query = body
             request.pointee.operation_case = PRISM__V1__REQUEST__OPERATION_QUERY
+        case .namedQuery(let statement, let parameters):
+            guard let body = makeQuery("", parameters), let name = arena.copy(statement) else { return nil }
+            body.pointee.statement = name
+            request.pointee.query = body
+            request.pointee.operation_case = PRISM__V1__REQUEST__OPERATION_QUERY
         case .batch(let sql, let parameterSets):
             return fillBatch(request, sql, parameterSets)
         }

@@ -20,16 +20,20 @@ struct SQL: ParsableCommand {
               prism sql --read-only --json 'select * from orders where id = $1' 17
               prism sql --null NULL 'update orders set note = $1 where id = $2' NULL 17
               prism sql 'select $1' -- -5
+              prism sql --named order_by_id 17
               prism sql - < report.sql
 
             Exit codes: 0 done; 1 it failed; 2 usage.
             """)
 
-    @Argument(help: "The statement; - reads it from standard input.")
+    @Argument(help: "The statement; - reads it from standard input. With --named its name.")
     var statement: String
 
     @Argument(help: "Values for $1, $2 …")
     var parameters: [String] = []
+
+    @Flag(name: .long, help: "Run the statement of the configuration that has this name.")
+    var named = false
 
     @Flag(name: .long, help: "Send every parameter as text.")
     var text = false
@@ -44,7 +48,8 @@ struct SQL: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let sql = statement == "-" ? String(decoding: try StandardInput.read(), as: UTF8.self) : statement
+        let isInput = statement == "-" && !named
+        let sql = isInput ? String(decoding: try StandardInput.read(), as: UTF8.self) : statement
         let values = parameters.map { parameter -> SQLValue in
             if parameter == null { return .null }
             return text ? .text(parameter) : ParameterText.value(parameter)
@@ -53,7 +58,9 @@ struct SQL: ParsableCommand {
         var printer = QueryPrinter(format: output.format(standardOutput), output: standardOutput)
         let client = try data.connect()
         do throws(ToolError) {
-            try client.call(.query(sql: sql, parameters: values), data.request(isReadOnly: readOnly)) { answer in
+            let operation: Operation =
+                named ? .namedQuery(statement: sql, parameters: values) : .query(sql: sql, parameters: values)
+            try client.call(operation, data.request(isReadOnly: readOnly)) { answer in
                 guard let result = answer.pointee.query?.pointee else { return }
                 printer.take(result)
                 if answer.pointee.more == 0 { printer.finish(result) }

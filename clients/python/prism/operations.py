@@ -49,6 +49,11 @@ def statement(sql, *parameters, names=()):
     return messages.Query(sql=sql, parameters=map(to_value, parameters), names=names)
 
 
+def named(name, *parameters, names=()):
+    """A statement of the sidecar's configuration by its name, for query(), stream() and batch()."""
+    return messages.Query(statement=name, parameters=map(to_value, parameters), names=names)
+
+
 def _key_range(range, prefix, start, end):
     range.prefix, range.start, range.end = to_bytes(prefix), to_bytes(start), to_bytes(end)
 
@@ -153,7 +158,10 @@ class Operations:
     # SQL
 
     def query(self, sql, *parameters, names=(), read_only=False, **options):
-        """Runs a statement with parameters for $1, $2 … and answers a Result with all its rows."""
+        """Runs a statement with parameters for $1, $2 … and answers a Result with all its rows.
+
+        `sql` is SQL, or a statement of prism.named or prism.statement, which has its parameters already.
+        """
         stream = self.stream(sql, *parameters, names=names, read_only=read_only, **options)
         rows = list(stream)
         return Result(stream.columns, rows, stream.tag, stream.rows_affected, stream.replayed)
@@ -164,7 +172,8 @@ class Operations:
         Other requests of this client go on meanwhile, but what arrives of an unread stream is kept in memory (64 MiB at
         most): read it out soon, or use another client for it.
         """
-        request = messages.Request(query=statement(sql, *parameters, names=names), read_only=read_only)
+        query = statement(sql, *parameters, names=names) if isinstance(sql, str) else sql
+        request = messages.Request(query=query, read_only=read_only)
         return Rows(self._begin_call(request, **options))
 
     def batch(self, statements, *, parameter_sets=None, read_only=False, **options):

@@ -521,10 +521,14 @@ struct  Prism__V1__Query
    */
   size_t n_names;
   ProtobufCBinaryData *names;
+  /*
+   * Instead of sql: the name of a statement of the configuration, which also says on which backend.
+   */
+  ProtobufCBinaryData statement;
 };
 #define PRISM__V1__QUERY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&prism__v1__query__descriptor) \
-    , {0,NULL}, 0,NULL, 0,NULL }
+    , {0,NULL}, 0,NULL, 0,NULL, {0,NULL} }
 
 
 /*
