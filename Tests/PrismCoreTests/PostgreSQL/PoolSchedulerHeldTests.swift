@@ -8,6 +8,8 @@ import Testing
         var scheduler: PoolScheduler
         var leases: [UInt64: ServerConnectionReference] = [:]
         var refused: [UInt64] = []
+        /// Given back.
+        var done: Set<UInt64> = []
 
         init(connections: Int, acquireTimeout: UInt64 = 1_000) {
             scheduler = PoolScheduler(
@@ -29,6 +31,7 @@ import Testing
 
         mutating func release(_ id: UInt64, isReusable: Bool = true) {
             guard let connection = leases.removeValue(forKey: id) else { return }
+            done.insert(id)
             scheduler.release(connection, isReusable: isReusable, now: 0)
             perform(0)
         }
@@ -114,5 +117,54 @@ import Testing
         pool.acquire(4, uid: 2)
         let second = pool.givesWay(2)
         #expect(second)
+    }
+
+    @Test("in any order of events: the eighth is kept, nobody waits for what it may have, and each is answered once")
+    func random() throws {
+        var waited = 0
+        for seed in 0..<200 as Range<UInt64> {
+            var random = SplitMix(seed)
+            let connections = 1 + random.below(24)
+            let kept = connections / 8
+            var pool = Pool(connections: connections, acquireTimeout: .max / 2)
+            var clients: [UInt64: UInt32] = [:]
+            var held: [UInt64: UInt32] = [:]
+            for id in 1...400 as ClosedRange<UInt64> {
+                let before = Set(pool.leases.keys)
+                let leased = pool.leases.count
+                let holders = Set(held.filter { pool.leases[$0.key] != nil }.values)
+                switch random.below(10) {
+                case 0..<5:
+                    let uid = UInt32(random.below(3))
+                    let isTransaction = random.chance(3)
+                    clients[id] = uid
+                    pool.acquire(id, uid: uid, isTransaction: isTransaction)
+                    let mayHave = leased < connections && (leased + kept < connections || !holders.contains(uid))
+                    #expect((pool.leases[id] != nil) == mayHave, "seed \(seed), request \(id)")
+                    if isTransaction { held[id] = uid }
+                case 5, 6:
+                    if let one = before.sorted().last, let connection = pool.leases[one], held[one] == nil {
+                        pool.scheduler.hold(connection)
+                        held[one] = clients[one]
+                    }
+                default:
+                    if !before.isEmpty {
+                        let one = before.sorted()[random.below(before.count)]
+                        held[one] = nil
+                        pool.release(one, isReusable: !random.chance(5))
+                    }
+                }
+                let now = Set(held.filter { pool.leases[$0.key] != nil }.values)
+                let waiting = clients.keys.filter { pool.leases[$0] == nil && !pool.done.contains($0) }
+                waited = max(waited, waiting.count)
+                try #require(pool.scheduler.usage.waiting == waiting.count, "seed \(seed), step \(id)")
+                let free = connections - pool.leases.count
+                for one in waiting {
+                    let mayHave = free > kept || (free > 0 && !now.contains(clients[one] ?? 0))
+                    try #require(!mayHave, "seed \(seed), step \(id): \(one) waits for one of \(free)")
+                }
+            }
+        }
+        #expect(waited > 20)
     }
 }
