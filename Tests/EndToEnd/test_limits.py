@@ -228,6 +228,9 @@ class LimitTests(LimitCase):
         client = self.client(self.serve("limits: {parameters: 2}\n"))
         self.assertEqual(client.query("select $1 + $2", 1, 2).scalar(), 3)
         self.refused("INVALID_ARGUMENT", client.query, "select $1 + $2 + $3", 1, 2, 3, words="2")
+        # It is none of Prism's own statements'.
+        client.put("key", b"value", idempotency_key="once")
+        self.assertEqual(client.get("key").value, b"value")
 
     # Of time
 

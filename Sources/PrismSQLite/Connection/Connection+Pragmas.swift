@@ -5,12 +5,16 @@ extension Connection {
     /// The longest pattern of LIKE and GLOB, bytes.
     static let patternBytesMax = 1_000
 
+    /// Enough for any of Prism's own statements, whatever clients may have: theirs are counted before they come here.
+    static let ownParametersMax = 16
+
     /// Everything that a connection must be told after opening; nothing of it is remembered in the file but WAL.
     func configure() throws(Failure) {
         // Limits and switches first: they also bound what a hostile file's schema can do while it is read.
         let limits = settings.limits
         _ = sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
-        _ = sqlite3_limit(handle, SQLITE_LIMIT_VARIABLE_NUMBER, Int32(clamping: limits.parametersMax))
+        let parametersMax = max(limits.parametersMax, Self.ownParametersMax)
+        _ = sqlite3_limit(handle, SQLITE_LIMIT_VARIABLE_NUMBER, Int32(clamping: parametersMax))
         // A row that fits no frame could not be answered; some room for keys and headers. Never less than it is by default:
         // the schema has rows too, from a time with other settings. For the same reason SQLITE_LIMIT_SQL_LENGTH stays as it
         // is; `limits.sql_bytes` is judged before a text comes here.
