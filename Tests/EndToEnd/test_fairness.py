@@ -109,6 +109,13 @@ class SQLiteFairnessTests(FairnessCase):
     def test_writes(self):
         self.judge(self.sqlite(), lambda id: put(id, b"flood", b"v"), lambda id: put(id, b"polite", b"v"), self.GROUP)
 
+    def test_long_writes(self):
+        server = self.serve("backends:\n  - {name: main, kind: sqlite, path: data.db, acquire_timeout: 1m}\n")
+        with server.connect() as client:
+            client.query("create table t (i integer)")
+        long = "insert into t with recursive r(i) as (select 1 union all select i + 1 from r where i < ?1) select max(i) from r"
+        self.judge(server, lambda id: query(id, long, 50_000), lambda id: put(id, b"polite", b"v"), 4)
+
     def test_queries(self):
         slow = ("with recursive r(i) as (select 1 union all select i + 1 from r where i < ?1) select max(i) from r")
         self.judge(self.sqlite(), lambda id: query(id, slow, 10_000, read_only=True),

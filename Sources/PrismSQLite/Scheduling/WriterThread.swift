@@ -17,6 +17,7 @@ final class WriterThread {
     var groupFailure: Failure?
     var groupBeganNanoseconds: UInt64 = 0
     private var group: GroupCommit<WorkTicket>
+    private var pace = GroupPace()
     private var openFailure: Failure?
     private var wasOpen = false
     /// Replaced, but closed only when the next connection is open: see `reopen`.
@@ -72,10 +73,9 @@ final class WriterThread {
         writer.state.wait { state in
             state.isSleeping = false
             let now = MonotonicClock.now()
-            if group.carriedCount > 0 {
-                return .done(.carried(state.queue.takeWrites(max: group.startCapacity, now: now)))
-            }
-            switch state.queue.next(writesMax: group.startCapacity, now: now) {
+            let writesMax = min(group.startCapacity, pace.takenAtOnce)
+            if group.carriedCount > 0 { return .done(.carried(state.queue.takeWrites(max: writesMax, now: now))) }
+            switch state.queue.next(writesMax: writesMax, now: now) {
             case .none: break
             case let work: return .done(.queue(work))
             }
@@ -97,6 +97,7 @@ final class WriterThread {
         held.removeAll(keepingUpTo: 1 << 20)
         groupFailure = nil
         groupBeganNanoseconds = now
+        pace.began()
         guard var action = group.start(tickets.filter { answers.begin($0, now: now) }) else { return }
         while true {
             switch action {
@@ -110,7 +111,9 @@ final class WriterThread {
                     action = group.began(false)
                 }
             case .run(let ticket):
+                let began = MonotonicClock.now()
                 let end = runMember(ticket, executor)
+                pace.ran(in: MonotonicClock.now() - began)
                 action = group.ran(end, isTransactionOpen: isTransactionOpen(executor))
             case .supply(let max): action = group.supply(supply(max))
             case .commit:
@@ -135,6 +138,8 @@ final class WriterThread {
 
     /// What has arrived meanwhile joins, up to the next Begin; with `group_wait` also what arrives a little later.
     private func supply(_ max: Int) -> [WorkTicket] {
+        guard !pace.isOver else { return [] }
+        let max = min(max, pace.takenAtOnce)
         let until = groupBeganNanoseconds + writer.options.groupWaitNanoseconds
         let tickets: [WorkTicket] = writer.state.wait { state in
             state.isSleeping = false
