@@ -1,5 +1,6 @@
 """`prism schema … --postgres`, and the rights that docs/postgresql.md says are enough."""
 
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ import postgres
 import prism
 from harness import Server
 
+ADVISORY_LOCK = 482955850605
 DOCUMENT = os.path.join(paths.ROOT, "docs", "postgresql.md")
 OBJECTS = """
 select c.relkind, c.relname, c.reloptions, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, l.collname
@@ -196,6 +198,36 @@ backends:
         self.sql(documented("schema").replace(" app;", f" {role};"))
         self.use(self.serve(role, create_schema=True))
         self.apply(user=role)
+
+    def test_a_role_with_a_statement_timeout_waits_for_another_that_makes_the_tables(self):
+        role = self.role()
+        self.cluster.sql(f"grant create on database {self.database} to {role}; alter role {role} set statement_timeout = '100ms'")
+        other = subprocess.Popen(
+            [os.path.join(postgres.binaries(), "psql"), "-XAtq", self.conninfo()], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, text=True)
+        self.addCleanup(other.wait)
+        self.addCleanup(other.stdin.close)
+        other.stdin.write(f"begin; select pg_advisory_xact_lock({ADVISORY_LOCK});\n")
+        other.stdin.flush()
+        self.until("select 1 from pg_locks where locktype = 'advisory' and granted")
+        db = self.serve(role, create_schema=True).connect(timeout=30)
+        self.addCleanup(db.close)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            put = pool.submit(db.put, "k", b"v")
+            try:
+                self.until(f"select 1 from pg_stat_activity where usename = '{role}' and wait_event = 'advisory' "
+                           "and clock_timestamp() > query_start + interval '300ms'")
+            finally:
+                other.stdin.write("commit;\n")
+                other.stdin.flush()
+            self.assertGreater(put.result(30), 0)
+
+    def until(self, question):
+        """Until it answers a row."""
+        for _ in range(200):
+            if self.sql(question):
+                return
+        self.fail(question)
 
     def test_a_role_that_may_create_in_the_database_makes_everything_itself(self):
         role = self.role()

@@ -98,7 +98,9 @@ public final class SchemaInstaller: Sendable {
     }
 
     private func createInTransaction(_ query: BlockingQuery) throws(BlockingQuery.Lost) -> Problem? {
-        for statement in ["BEGIN", "SET LOCAL lock_timeout = 5000"] + definition.statements {
+        // A statement_timeout of the role is for its requests; here another sidecar may have to be waited for.
+        let timeouts = ["SET LOCAL lock_timeout = 5000", "SET LOCAL statement_timeout = 0"]
+        for statement in ["BEGIN"] + timeouts + definition.statements {
             guard try query.run(statement).isSuccess else { return Self.notMade(query.message) }
         }
         // Tables of a newer Prism stay as they are.
