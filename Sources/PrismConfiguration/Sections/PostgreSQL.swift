@@ -17,6 +17,10 @@ extension Configuration {
         public internal(set) var createSchema = true
         /// Client statements kept prepared on each connection.
         public internal(set) var statementCache = 0
+        public internal(set) var sharedConnections = 0
+        public internal(set) var sharedRequests = 0
+        public internal(set) var sharedAnswerBytes = 0
+        public internal(set) var sharedGuardNanoseconds: UInt64 = 0
         public internal(set) var sweepIntervalNanoseconds: UInt64 = 0
         public internal(set) var sweepRows = 0
     }

@@ -103,6 +103,22 @@ extension SettingsTable {
             "statement_cache", \.postgresql.statementCache, 256, in: 0...10_000,
             "Prepared statements that a connection keeps, beside Prism's own."
         ).limit("The one used longest ago is dropped."),
+        .integer(
+            "shared_connections", \.postgresql.sharedConnections, 2, in: 0...64,
+            """
+            Connections on which short reads of all clients travel together, divided among the reactors; of \
+            `connections_max`, taken for one batch at a time. `0`: each request has a connection alone.
+            """),
+        .integer(
+            "shared_requests", \.postgresql.sharedRequests, 32, in: 1...1_024, "Requests that travel in one batch."
+        ).limit("The rest waits for the next batch."),
+        .size(
+            "shared_answer_bytes", \.postgresql.sharedAnswerBytes, kib(64), in: kib(1)...mib(1),
+            "The largest answer that a batch brings."
+        ).limit("The request runs again, alone."),
+        .duration(
+            "shared_guard", \.postgresql.sharedGuardNanoseconds, milliseconds(20), in: milliseconds(1)...seconds(60),
+            "A batch that takes longer is cancelled in the database, and its requests run again, alone."),
         .duration(
             "sweep_interval", \.postgresql.sweepIntervalNanoseconds, seconds(1), in: milliseconds(10)...hours(24),
             "Between two rounds that remove expired entries and keys."),

@@ -191,6 +191,7 @@ extension EngineSettings {
         settings.pool.connectionsMax = max(1, share(pool.connectionsMax))
         settings.pool.connectionsMin = min(share(pool.connectionsMin), settings.pool.connectionsMax)
         settings.pool.waitersMax = max(1, share(pool.waitersMax))
+        if sharedConnectionsMax > 0 { settings.sharedConnectionsMax = max(1, share(sharedConnectionsMax)) }
         settings.pool.connectsAtOnceMax = max(1, share(pool.connectsAtOnceMax))
         // One sweeps for all.
         if index > 0 { settings.sweepIntervalNanoseconds = 0 }

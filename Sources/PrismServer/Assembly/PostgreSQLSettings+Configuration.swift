@@ -33,6 +33,10 @@ extension EngineSettings {
         pool.lifetimeNanoseconds = postgresql.lifetimeNanoseconds
         pool.connectsAtOnceMax = PostgreSQLBackend.connectsAtOnceMax
         statementCacheMax = postgresql.statementCache
+        sharedConnectionsMax = postgresql.sharedConnections
+        sharedBatchMax = postgresql.sharedRequests
+        sharedResultBytesMax = postgresql.sharedAnswerBytes
+        sharedGuardNanoseconds = postgresql.sharedGuardNanoseconds
         sweepIntervalNanoseconds = postgresql.sweepIntervalNanoseconds
         sweepRows = postgresql.sweepRows
         isPooled = postgresql.pooled

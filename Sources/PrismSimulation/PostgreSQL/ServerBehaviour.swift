@@ -101,6 +101,11 @@ struct ServerBehaviour {
         settings.executionsPerRoundMax = random.pick([1, 2, 128])
         settings.sweepIntervalNanoseconds = random.pick([0, 300_000_000, 5_000_000_000])
         settings.sweepRows = 10
+        settings.sharedConnectionsMax = random.pick([0, 1, 2, 2])
+        settings.sharedBatchMax = random.pick([1, 2, 32])
+        settings.sharedBatchMin = random.pick([1, 8])
+        settings.sharedResultBytesMax = random.pick([100, 64 << 10])
+        settings.sharedGuardNanoseconds = random.spread(100_000, 1_000_000_000)
         settings.seed = random.next()
     }
 

@@ -28,9 +28,9 @@ final class AnswerBuilder {
 
     /// Appends the response as a body.
     /// - Throws: RESOURCE_EXHAUSTED when it would not fit into a frame.
-    func pack(into output: inout ByteQueue) throws(Failure) {
+    func pack(into output: inout ByteQueue, bytesMax: Int = .max) throws(Failure) {
         let size = prism__v1__response__get_packed_size(response)
-        guard size <= frameBytesMax - Self.frameOverheadBytes else {
+        guard size <= min(frameBytesMax - Self.frameOverheadBytes, bytesMax) else {
             throw Failure(
                 .resourceExhausted, at: .execute,
                 "the answer has \(size) bytes, above limits.frame_bytes (\(frameBytesMax)); ask for less at a time")

@@ -14,12 +14,60 @@ final class EngineContext<Port: PostgreSQLPort> {
     /// Why no statement on Prism's own tables may be sent; nil: it may.
     var ownTablesRefusal: String?
     private var scratch = ByteQueue()
+    /// For a look at a request before it has a connection.
+    let decoding: Arena
+    // How Prism's own reads have run.
+    private var getStanding = SharedStanding(isTrusted: true)
+    private var getManyStanding = SharedStanding(isTrusted: true)
+    private var countStanding = SharedStanding(isTrusted: true)
 
     init(settings: EngineSettings, port: Port, sink: @escaping (Completion, UnsafeRawBufferPointer) -> Void) {
         self.settings = settings
         self.port = port
         self.sink = sink
+        decoding = Arena(limitBytes: settings.limits.decodeBytesMax, firstBlockBytes: 16 << 10)
         knowledge = StatementKnowledge(capacity: settings.knownStatementsMax)
+    }
+
+    // MARK: shared batches
+
+    /// What is known of a client's statement that may share a pipeline; nil: it may not, or not yet.
+    func sharedStatement(_ client: ClientStatement) -> KnownStatement? {
+        guard !client.hasNames, case .types(let signature)? = try? client.signature(types),
+            let known = knowledge.find(sql: client.sql, signature: signature), known.mayShare, known.standing.isTrusted
+        else { return nil }
+        return known
+    }
+
+    /// Of one of Prism's own reads.
+    func ownStanding(_ kind: OperationKind) -> SharedStanding? {
+        switch kind {
+        case .get: getStanding
+        case .getMany: getManyStanding
+        case .count: countStanding
+        default: nil
+        }
+    }
+
+    private func change(_ job: Job, _ body: (inout SharedStanding) -> Void) {
+        switch job.item.kind {
+        case .get: body(&getStanding)
+        case .getMany: body(&getManyStanding)
+        case .count: body(&countStanding)
+        case .query: if let known = job.known, known.mayShare { body(&known.standing) }
+        default: break
+        }
+    }
+
+    /// Something befell a batch that it was in.
+    func mustProve(_ job: Job) { change(job) { $0.mustProve() } }
+
+    /// It has been answered from a connection that it had alone.
+    func ranAlone(_ job: Job, bytes: Int) {
+        guard job.item.transaction == .none, job.item.isReadOnly || job.item.kind.isKeyValueRead else { return }
+        let time = now - min(now, job.unitsStartedNanoseconds)
+        let isLarge = bytes > settings.sharedResultBytesMax || job.isStreaming
+        change(job) { $0.ranAlone(in: time, isLarge: isLarge) }
     }
 
     // MARK: answers

@@ -29,6 +29,17 @@ public struct EngineSettings: Sendable {
     /// Behind a pooler in transaction mode: each batch may run on another session, so nothing is prepared by name and nothing
     /// in the session is relied on, or reset.
     public var isPooled = false
+    /// Connections on which shared batches run at the same time; of `pool`, taken for one batch at a time. 0: every request has a
+    /// connection alone.
+    public var sharedConnectionsMax = 2
+    /// Requests in one batch.
+    public var sharedBatchMax = 32
+    /// Where several connections are free for batches, what waits is divided among them, but not into less than this.
+    public var sharedBatchMin = 8
+    /// A larger answer is made on a leased connection, bytes.
+    public var sharedResultBytesMax = 64 << 10
+    /// A batch that takes longer is cancelled, and its members run alone.
+    public var sharedGuardNanoseconds: UInt64 = 20_000_000
     /// For jitter.
     public var seed: UInt64 = 1
     /// Executions sent before their results are waited for.

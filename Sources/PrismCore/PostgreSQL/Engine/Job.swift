@@ -66,6 +66,17 @@ final class Job {
     /// Whether any client SQL has been sent for it.
     var kind = StatementKind.writing
 
+    /// Of the statement, once it is known.
+    var known: KnownStatement?
+    var unitsStartedNanoseconds: UInt64 = 0
+
+    // In a shared batch.
+    /// On which connection it is in one; -1: in none.
+    var batchSlot = -1
+    /// How many it has left without an answer.
+    var batches = 0
+    var keyCount = 0
+
     // Streams.
     var isStreaming = false
     var streamDebtBytes = 0
@@ -79,6 +90,13 @@ final class Job {
     }
 
     var reference: RequestReference { item.reference }
+
+    /// A shared batch has not answered it: it waits again.
+    func leaveBatch() {
+        batchSlot = -1
+        batches += 1
+        startedNanoseconds = 0
+    }
 
     /// Ready to run again from its beginning.
     func restart() {

@@ -5,14 +5,15 @@ public import PrismWire
 /// Pure: it sends through its port, is told what comes back, and gets the time with every call. Belongs to one thread.
 public final class PostgreSQLEngine<Port: PostgreSQLPort> {
     let context: EngineContext<Port>
-    private var pool: PoolScheduler
+    var pool: PoolScheduler
     private var sessions: [ServerSession<Port>?]
     /// Requests by slot of the reactor's table; the generation tells old from new.
     private var jobs: [Job?] = []
     private var transactions: [TransactionReference: Int] = [:]
     private var actions: [PoolScheduler.Action] = []
-    private var isStopping = false
+    var isStopping = false
     private var sweeper: Sweeper
+    var shared: SharedPipelines
     /// Why key-value does not work here; nil: it does.
     public var schemaProblem: String?
     /// Prism's tables are there, but of another version: no statement on them is sent. Where they only seem to be missing, or not
@@ -28,6 +29,7 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         context = EngineContext(settings: settings, port: port, sink: sink)
         pool = PoolScheduler(limits: settings.pool, seed: settings.seed)
         sessions = Array(repeating: nil, count: max(1, settings.pool.connectionsMax))
+        shared = SharedPipelines(settings)
         sweeper = Sweeper(intervalNanoseconds: settings.sweepIntervalNanoseconds)
     }
 
@@ -41,6 +43,12 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         guard !isStopping else {
             return context.fail(job, .stopping, effect: item.kind == .begin ? .ended : .unchanged)
         }
+        if mayShare(job) { share(job) } else { lease(for: job) }
+    }
+
+    /// Asks for a connection that the request has alone.
+    func lease(for job: Job) {
+        let item = job.item
         pool.acquire(
             item.reference, flow: item.flow, deadline: item.deadlineNanoseconds, isTransaction: item.kind == .begin,
             now: context.now)
@@ -64,10 +72,15 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
     public func cancel(_ reference: RequestReference, now: UInt64) -> CancelOutcome {
         context.now = max(context.now, now)
         guard let job = job(reference), !job.isDetached else { return .tooLate }
-        if pool.withdraw(reference) {
+        if shared.queue.remove(reference) != nil || pool.withdraw(reference) {
             job.isDetached = true
             job.frame = nil
             return .removed
+        }
+        if job.batchSlot >= 0, let session = sessions[job.batchSlot] {
+            session.cancelMember(job)
+            finishTurn(session)
+            return .stopped
         }
         for session in sessions {
             guard let session else { continue }
@@ -181,7 +194,7 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
             next = min(next, session.advance())
             finishTurn(session)
         }
-        next = min(next, pool.nextDeadline)
+        next = min(next, advanceShared(), pool.nextDeadline)
         if let item = sweeper.due(now: context.now, isWorkable: !isStopping && schemaProblem == nil && !pool.isDown) {
             pool.acquire(item, now: context.now)
             perform()
@@ -191,7 +204,7 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
 
     // MARK: the pool
 
-    private func perform() {
+    func perform() {
         while pool.hasActions {
             var batch: [PoolScheduler.Action] = []
             swap(&batch, &actions)
@@ -221,6 +234,10 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
             session.startSweep()
             return finishTurn(session)
         }
+        if let runner = shared.runner(waiter) {
+            run(runner, on: session)
+            return finishTurn(session)
+        }
         guard let job = job(waiter), !job.isDetached else {
             session.isLeased = false
             return pool.release(connection, isReusable: true, now: context.now)
@@ -230,8 +247,9 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         finishTurn(session)
     }
 
-    private func refuse(_ waiter: RequestReference, _ refusal: PoolScheduler.Refusal) {
+    func refuse(_ waiter: RequestReference, _ refusal: PoolScheduler.Refusal) {
         if waiter == Sweeper.reference { return sweeper.finished(now: context.now, isMore: false) }
+        if let runner = shared.runner(waiter) { return refuse(runner: runner, refusal) }
         guard let job = job(waiter) else { return }
         context.fail(
             job,
@@ -244,6 +262,7 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
     /// A session may have come to the end of its lease.
     private func finishTurn(_ session: ServerSession<Port>) {
         if let transaction = session.takeEndedTransaction() { transactions[transaction] = nil }
+        takeEnded(session)
         guard var isReusable = session.takeRelease() else { return }
         if isReusable, context.port.keepsLargeMessage(session.connection) { isReusable = false }
         session.isLeased = false
@@ -264,7 +283,7 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         jobs[slot] = job
     }
 
-    private func job(_ reference: RequestReference) -> Job? {
+    func job(_ reference: RequestReference) -> Job? {
         guard reference.slot < jobs.count, let job = jobs[reference.slot], job.reference == reference else {
             return nil
         }

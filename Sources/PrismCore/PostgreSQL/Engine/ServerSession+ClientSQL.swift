@@ -11,6 +11,8 @@ struct Learning {
     var parameters: [TypeOID] = []
     var columns: [ServerColumn] = []
     var kind = StatementKind.writing
+    /// By its text it may share a pipeline with others.
+    var mayShare = false
     /// A savepoint guards the transaction against a PREPARE that fails.
     var hasSavepoint = false
     /// The name of a type whose number is being asked for.
@@ -19,71 +21,30 @@ struct Learning {
 
 /// Client SQL: prepared, described once, executed by name.
 extension ServerSession {
-    private struct ClientUnit {
-        var sql: UnsafeRawBufferPointer
-        var values: UnsafeMutablePointer<UnsafeMutablePointer<Prism__V1__Value>?>?
-        var count: Int
-        var hasNames: Bool
-    }
-
     private static var savepoint: String { "prism_prepare" }
 
-    private func clientUnit(_ unit: Int, _ request: RequestMessage) throws(Failure) -> ClientUnit {
-        if let query = request.query {
-            return ClientUnit(
-                sql: query.sql.bytes, values: query.parameters, count: query.n_parameters, hasNames: query.n_names > 0)
-        }
-        guard let batch = request.batch, let statements = batch.statements else { throw AnswerBuilder.outOfMemory }
-        guard let query = statements[batch.n_parameter_sets > 0 ? 0 : unit]?.pointee else {
-            throw AnswerBuilder.outOfMemory
-        }
-        guard batch.n_parameter_sets > 0 else {
-            return ClientUnit(
-                sql: query.sql.bytes, values: query.parameters, count: query.n_parameters, hasNames: query.n_names > 0)
-        }
-        guard let set = batch.parameter_sets?[unit]?.pointee else { throw AnswerBuilder.outOfMemory }
-        return ClientUnit(sql: query.sql.bytes, values: set.parameters, count: set.n_parameters, hasNames: false)
-    }
-
     /// The types that the values declare; nil: one must be asked for first, and has been if that may be.
-    private func signature(_ client: ClientUnit, _ job: Job, mayAsk: Bool) throws(Failure) -> [TypeOID]? {
-        guard client.count > 0 else { return [] }
-        var types: [TypeOID] = []
-        types.reserveCapacity(client.count)
-        for value in elements(client.values, client.count) {
-            guard let value else { throw AnswerBuilder.outOfMemory }
-            switch ParameterEncoder.declaredType(of: value.pointee) {
-            case .known(let type): types.append(type)
-            case .named(let name):
-                guard let type = context.types.oid(named: name) else {
-                    if mayAsk { askTypeNumber(name, job) }
-                    return nil
-                }
-                types.append(type)
-            }
+    private func signature(_ client: ClientStatement, _ job: Job, mayAsk: Bool) throws(Failure) -> [TypeOID]? {
+        switch try client.signature(context.types) {
+        case .types(let types): return types
+        case .unknownName(let name):
+            if mayAsk { askTypeNumber(name, job) }
+            return nil
         }
-        return types
     }
 
     /// Sends one execution. False: something must be learned first, and has been asked for.
     func sendClientUnit(_ unit: Int, _ job: Job, _ request: RequestMessage) throws(Failure) -> Bool {
-        let client = try clientUnit(unit, request)
+        let client = try ClientStatement(unit, of: request)
         let mayAsk = unit == job.unitsDone && job.unitsSent == job.unitsDone
         guard let signature = try signature(client, job, mayAsk: mayAsk) else { return false }
         guard let known = context.knowledge.find(sql: client.sql, signature: signature) else {
             if mayAsk { try learn(unit, client, signature, job, step: .declared) }
             return false
         }
-        guard client.count == known.parameters.count else {
-            throw .invalidSQL(
-                "the statement takes \(known.parameters.count) parameters, the request has \(client.count)")
-        }
-        parameters.removeAll()
-        for (index, value) in elements(client.values, client.count).enumerated() {
-            guard let value else { throw AnswerBuilder.outOfMemory }
-            try ParameterEncoder.append(value, declared: known.parameters[index], to: &parameters)
-        }
+        try client.encode(for: known, into: &parameters)
         job.kind = known.kind
+        job.known = known
         beginIfNeeded(job)
         let name = prepared(client.sql, known)
         if job.usesTransaction, job.item.isReadOnly { readOnlyExecutions += 1 } else { clientExecutions += 1 }
@@ -94,7 +55,7 @@ extension ServerSession {
     }
 
     /// The statement's name on this connection, prepared in the same round if need be.
-    private func prepared(_ sql: UnsafeRawBufferPointer, _ known: KnownStatement) -> PreparedName {
+    func prepared(_ sql: UnsafeRawBufferPointer, _ known: KnownStatement) -> PreparedName {
         if !settings.isPooled, let name = cache.find(sql: sql, types: known.types) { return name }
         let name = insert(sql, known.types)
         expected.append(.prepare(name))
@@ -115,7 +76,7 @@ extension ServerSession {
     // MARK: learning
 
     private func learn(
-        _ unit: Int, _ client: ClientUnit, _ signature: [TypeOID], _ job: Job, step: Job.LearningStep
+        _ unit: Int, _ client: ClientStatement, _ signature: [TypeOID], _ job: Job, step: Job.LearningStep
     ) throws(Failure) {
         if step == .declared {
             let verdict = SQLGuard.judge(client.sql)
@@ -132,6 +93,7 @@ extension ServerSession {
             learning.unit = unit
             learning.signature = signature
             learning.kind = verdict.kind
+            learning.mayShare = verdict.sharesPipeline
             job.kind = verdict.kind
         }
         learning.types = step == .declared && signature.contains { $0 != 0 } ? signature : []
@@ -164,18 +126,18 @@ extension ServerSession {
         guard mayInferInstead(job, error) else { return false }
         if learning.hasSavepoint { sendStatement("ROLLBACK TO SAVEPOINT \(Self.savepoint)", .control) }
         try learn(
-            learning.unit, try clientUnit(learning.unit, request), learning.signature, job, step: .inferred)
+            learning.unit, try ClientStatement(learning.unit, of: request), learning.signature, job, step: .inferred)
         return true
     }
 
     func learned(_ job: Job, _ request: RequestMessage) throws(Failure) {
-        let client = try clientUnit(learning.unit, request)
+        let client = try ClientStatement(learning.unit, of: request)
         let format: ValueFormat = ValueDecoder.supportsBinary(learning.columns) ? .binary : .text
         context.knowledge.insert(
             sql: client.sql, signature: learning.signature,
             KnownStatement(
                 types: learning.types, parameters: learning.parameters, columns: learning.columns, format: format,
-                kind: learning.kind))
+                kind: learning.kind, mayShare: learning.mayShare))
         let unnamed = context.types.unknown(among: learning.columns)
         guard unnamed.isEmpty else {
             job.stage = .namingTypes
@@ -247,7 +209,7 @@ extension ServerSession {
     /// What is known of a statement has proved stale.
     func forget(_ unit: Int, _ job: Job, _ request: RequestMessage, isPrepared: Bool) {
         guard job.item.kind == .query || job.item.kind == .batch else { return cache.removeAllOwn() }
-        guard let client = try? clientUnit(unit, request) else { return }
+        guard let client = try? ClientStatement(unit, of: request) else { return }
         guard let types = try? signature(client, job, mayAsk: false) else { return }
         if let known = context.knowledge.find(sql: client.sql, signature: types) {
             if let name = cache.find(sql: client.sql, types: known.types) {

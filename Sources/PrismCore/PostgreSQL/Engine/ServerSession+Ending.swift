@@ -40,7 +40,7 @@ extension ServerSession {
             guard context.now >= sweepEndsAt else { return sweepEndsAt }
             stopRunning()
         }
-        guard !fence.isClear else { return .max }
+        guard !fence.isClear else { return guardBatch() }
         // The server, or the network in between, does not answer any more: a new connection is better than none.
         guard context.now < givesUpAt else {
             conclude("the server did not stop within cancel_timeout")
@@ -105,13 +105,14 @@ extension ServerSession {
         sendSync(.resetSync(clientExecutions, readOnly: readOnlyExecutions))
     }
 
-    private func sendReset(statement index: Int) {
+    func sendReset(statement index: Int) {
         execute(own: SessionReset.firstNumber + index, { SessionReset.statements[index] }, types: [], .reset(index))
     }
 
     /// The session holds the connection no more: it is closed, and who waits for it gets to know.
     func conclude(_ message: String? = nil) {
         isRetired = true
+        batchLost()
         // What the server has said before counts: a statement that failed has left nothing, whatever became of its Sync.
         let ending = roundFailure.map { Ending.error($0.error) } ?? .connectionLost
         if let job, !job.isDetached {

@@ -76,7 +76,7 @@ extension ServerSession {
         results.hasSentColumns = true
     }
 
-    private func setQuery(isLast: Bool) throws(Failure) {
+    func setQuery(isLast: Bool) throws(Failure) {
         guard let builder = results.builder else { throw AnswerBuilder.outOfMemory }
         answer.response.pointee.payload_case = PRISM__V1__RESPONSE__PAYLOAD_QUERY
         answer.response.pointee.query = try builder.result(

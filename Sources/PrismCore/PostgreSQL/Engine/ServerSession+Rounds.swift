@@ -81,6 +81,7 @@ extension ServerSession {
 
     private func runUnits(_ job: Job, _ request: RequestMessage) throws(Failure) {
         let first = job.unitsSent
+        if first == 0 { job.unitsStartedNanoseconds = context.now }
         var bytes = 0
         while job.unitsSent < job.unitCount, job.unitsSent - first < settings.executionsPerRoundMax,
             bytes < settings.bytesPerRoundMax
@@ -212,6 +213,7 @@ extension ServerSession {
             if !isInTransaction, !job.item.isReadOnly, !job.item.kind.isKeyValueRead { failure.outcome = .executed }
             throw failure
         }
+        context.ranAlone(job, bytes: output.count)
         context.finish(job, output.bytes)
     }
 

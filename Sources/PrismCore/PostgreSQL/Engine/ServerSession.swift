@@ -31,6 +31,9 @@ final class ServerSession<Port: PostgreSQLPort> {
         case reset(Int?)
         case fence
         case sweep
+        /// A member of the shared batch: which.
+        case member(Int)
+        case batchSync
         /// Ends a round of the job.
         case jobSync
         /// With the number of client executions that it resets.
@@ -56,7 +59,7 @@ final class ServerSession<Port: PostgreSQLPort> {
     private var executionsReset: UInt64 = 0
     /// Likewise of those in a read-only transaction of ours: its rollback undoes all that it may have changed but locks.
     var readOnlyExecutions: UInt64 = 0
-    private var readOnlyReset: UInt64 = 0
+    var readOnlyReset: UInt64 = 0
     /// Client SQL has run since the last reset.
     var isDirty: Bool { executionsReset != clientExecutions && !settings.isPooled }
     /// A client's statement may hold advisory locks of the session.
@@ -72,6 +75,11 @@ final class ServerSession<Port: PostgreSQLPort> {
     var job: Job?
     /// The next request of the transaction, when it comes before the connection is clear.
     var nextJob: Job?
+    /// The shared batch that is under way; there is no job then.
+    var batch: SharedBatch?
+    /// What has left a batch unanswered; the engine takes it.
+    var reruns: [Rerun] = []
+    var ended: EndedBatch?
     /// The job's request, decoded; valid while there is a job.
     var request: RequestMessage?
     var results = UnitResults()
@@ -171,7 +179,7 @@ final class ServerSession<Port: PostgreSQLPort> {
         case .end:
             switch head {
             // A commit that failed is reported in front of its Sync.
-            case .jobSync, .resetSync, .fenceSync: break
+            case .jobSync, .resetSync, .fenceSync, .batchSync: break
             default: expected.removeFirst()
             }
         case .synchronized(let status): synchronized(head, status)
@@ -183,6 +191,7 @@ final class ServerSession<Port: PostgreSQLPort> {
     private func completed(_ purpose: Purpose, _ columns: ServerColumns?, _ tag: String) {
         switch purpose {
         case .unit(let index): unitCompleted(index, columns, tag)
+        case .member(let index): memberCompleted(index, columns, tag)
         case .sweep: swept(tag)
         // A client can deallocate Prism's statements and prepare its own under their names, but nothing with such a tag.
         case .reset(let index): if !SessionReset.isTag(tag, of: index) { isRetired = true }
@@ -191,6 +200,7 @@ final class ServerSession<Port: PostgreSQLPort> {
     }
 
     private func received(_ row: ServerRow, for purpose: Purpose) {
+        if case .member(let index) = purpose { return received(row, ofMember: index) }
         guard let job, !job.isDetached else { return }
         switch purpose {
         case .unit(let index): received(row, of: index, job)
@@ -224,6 +234,9 @@ final class ServerSession<Port: PostgreSQLPort> {
         case .jobSync:
             roundFailure = nil
             if let job, !job.isDetached { roundEnded(job, failure) }
+        case .batchSync:
+            roundFailure = nil
+            batchEnded(failure)
         default:
             retire("a Sync came where none was expected")
         }
@@ -249,6 +262,17 @@ final class ServerSession<Port: PostgreSQLPort> {
     func takeRelease() -> Bool? {
         defer { release = nil }
         return release
+    }
+
+    func takeEndedBatch() -> EndedBatch? {
+        defer { ended = nil }
+        return ended
+    }
+
+    func takeReruns() -> [Rerun] {
+        guard !reruns.isEmpty else { return [] }
+        defer { reruns.removeAll(keepingCapacity: true) }
+        return reruns
     }
 
     func takeEndedTransaction() -> TransactionReference? {

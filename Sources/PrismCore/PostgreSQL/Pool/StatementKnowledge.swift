@@ -1,23 +1,34 @@
-/// What the server has said of a client's statement.
-public struct KnownStatement: Sendable, Equatable {
+/// What the server has said of a client's statement, and how it has run. Belongs to one engine's thread.
+public final class KnownStatement: @unchecked Sendable, Equatable {
     /// The types with which to prepare it. Empty: all are left to the server.
-    public var types: [TypeOID]
+    public let types: [TypeOID]
     /// Of each parameter, declared or inferred.
-    public var parameters: [TypeOID]
+    public let parameters: [TypeOID]
     /// Empty: it returns no rows.
-    public var columns: [ServerColumn]
+    public let columns: [ServerColumn]
     /// In which to ask for its rows.
-    public var format: ValueFormat
-    public var kind: StatementKind
+    public let format: ValueFormat
+    public let kind: StatementKind
+    /// By its text it may share a pipeline with others when its request is read-only.
+    public let mayShare: Bool
+    public internal(set) var standing = SharedStanding(isTrusted: false)
 
     public init(
-        types: [TypeOID], parameters: [TypeOID], columns: [ServerColumn], format: ValueFormat, kind: StatementKind
+        types: [TypeOID], parameters: [TypeOID], columns: [ServerColumn], format: ValueFormat, kind: StatementKind,
+        mayShare: Bool = false
     ) {
         self.types = types
         self.parameters = parameters
         self.columns = columns
         self.format = format
         self.kind = kind
+        self.mayShare = mayShare
+    }
+
+    /// By what the server has said.
+    public static func == (first: KnownStatement, second: KnownStatement) -> Bool {
+        first.types == second.types && first.parameters == second.parameters && first.columns == second.columns
+            && first.format == second.format && first.kind == second.kind
     }
 }
 

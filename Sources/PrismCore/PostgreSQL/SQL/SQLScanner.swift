@@ -108,7 +108,7 @@ struct SQLScanner {
         (byte | 0x20) &- 0x61 < 26 || byte >= 0x80 || byte == UInt8(ascii: "_")
     }
 
-    private static func continuesWord(_ byte: UInt8) -> Bool {
+    static func continuesWord(_ byte: UInt8) -> Bool {
         beginsWord(byte) || byte &- 0x30 < 10 || byte == UInt8(ascii: "$")
     }
 

@@ -9,7 +9,7 @@ public struct SQLVerdict: Sendable, Equatable {
     /// Only makes sense between Begin and Commit (or in a Batch): LOCK, SET CONSTRAINTS.
     public internal(set) var needsTransaction = false
     /// Whether a request that is marked read-only may share a pipeline with others by its text: it begins with SELECT,
-    /// VALUES, TABLE or WITH and names no advisory lock, which a rollback does not release.
+    /// VALUES, TABLE or WITH, calls plain functions only, and names no advisory lock, which a rollback does not release.
     public internal(set) var sharesPipeline = false
 
     init() {}

@@ -33,6 +33,8 @@ struct StatementReader {
     private var bodyDepth = 0
     private var isEnded = false
     private var namesEscaped = false
+    /// Something is called that is not known to compute only.
+    private var callsUnknown = false
 
     init(_ text: UnsafeRawBufferPointer) {
         self.text = text
@@ -50,7 +52,7 @@ struct StatementReader {
         if isExplainOnly { verdict.kind = .reading }
         switch verdict.command {
         case .select, .values, .table, .with:
-            verdict.sharesPipeline = verdict.kind == .reading && !namesEscaped && !namesAdvisoryLock
+            verdict.sharesPipeline = verdict.kind == .reading && !namesEscaped && !callsUnknown && !namesAdvisoryLock
         default: break
         }
         return verdict
@@ -192,6 +194,7 @@ struct StatementReader {
             switch current.kind {
             case .semicolon: isEnded = isEnded || depth == 0 && bodyDepth == 0
             case .escapedIdentifier: namesEscaped = true
+            case .open: if callsSomethingUnknown { callsUnknown = true }
             // An object in the session's own schema.
             case .dot where isCreate && previous.word == .pgTemp: return .temporary
             case .word: if let refusal = word() { return refusal }
@@ -234,6 +237,19 @@ struct StatementReader {
             }
             return isQuery && previous.kind == .open
                 && (beforePrevious.is(.as) || beforePrevious.is(.materialized))
+        }
+    }
+
+    /// At an opening parenthesis: whether it is a call of anything but a plain function. Behind AS it is the name of a result's.
+    private var callsSomethingUnknown: Bool {
+        switch previous.kind {
+        case .quotedIdentifier: return !beforePrevious.is(.as)
+        case .word:
+            if beforePrevious.is(.as) { return false }
+            guard beforePrevious.kind != .dot else { return true }
+            let word = text[previous.start...].prefix { SQLScanner.continuesWord($0) }
+            return !PlainFunctions.contains(String(decoding: word, as: UTF8.self).lowercased())
+        default: return false
         }
     }
 

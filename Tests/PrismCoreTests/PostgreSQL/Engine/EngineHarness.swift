@@ -19,6 +19,7 @@ final class EngineHarness {
         settings.pool.connectionsMin = connections
         settings.pool.connectionsMax = connections
         settings.sweepIntervalNanoseconds = 0
+        settings.sharedConnectionsMax = 0
         change(&settings)
         let box = box
         engine = PostgreSQLEngine(settings: settings, port: server) { completion, body in
@@ -70,6 +71,15 @@ final class EngineHarness {
                 deadlineNanoseconds: deadline, submittedNanoseconds: server.now,
                 frame: frame))
         return reference
+    }
+
+    /// The end of a tick.
+    func advance() { _ = engine.advance(to: server.now) }
+
+    /// The end of a tick, and all that the server has to say then.
+    func tick() {
+        advance()
+        server.run()
     }
 
     func cancel(_ reference: RequestReference) -> CancelOutcome { engine.cancel(reference, now: server.now) }

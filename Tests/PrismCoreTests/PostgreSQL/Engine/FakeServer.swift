@@ -46,6 +46,12 @@ final class FakeServer: PostgreSQLPort {
     var refusesTypes: (String, [TypeOID]) -> String? = { _, _ in nil }
     var parameterTypes: [TypeOID] = []
     var keepsLargeMessages = false
+    /// A transaction stays open behind the next ROLLBACK.
+    var ignoresRollback = false
+    private func takeIgnored() -> Bool {
+        defer { ignoresRollback = false }
+        return ignoresRollback
+    }
 
     private(set) var connecting: [ServerConnectionReference] = []
     private(set) var closed: [ServerConnectionReference] = []
@@ -59,6 +65,8 @@ final class FakeServer: PostgreSQLPort {
     func hasWork(_ connection: ServerConnectionReference) -> Bool {
         connections[connection].map { !$0.commands.isEmpty || $0.rest != nil } ?? false
     }
+    /// Connections that have something to answer.
+    var working: [ServerConnectionReference] { open.filter { hasWork($0) } }
     func clearLog() { log.removeAll() }
 
     func keepsLargeMessage(_ connection: ServerConnectionReference) -> Bool { keepsLargeMessages }
@@ -182,7 +190,7 @@ final class FakeServer: PostgreSQLPort {
         } else if sql == "COMMIT" {
             connections[connection]?.status = .idle
             return perform(commitReply, connection)
-        } else if sql == "ROLLBACK" {
+        } else if sql == "ROLLBACK", !takeIgnored() {
             connections[connection]?.status = .idle
         } else if sql.hasPrefix("ROLLBACK TO") {
             connections[connection]?.status = .open

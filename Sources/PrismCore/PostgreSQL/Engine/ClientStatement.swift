@@ -1,0 +1,73 @@
+import PrismWire
+
+/// One statement of a client's request with its values; borrowed from the request.
+struct ClientStatement {
+    enum Signature {
+        case types([TypeOID])
+        /// The number of a type that a value names is to be asked for first.
+        case unknownName(String)
+    }
+
+    var sql: UnsafeRawBufferPointer
+    var values: UnsafeMutablePointer<UnsafeMutablePointer<Prism__V1__Value>?>?
+    var count: Int
+    var hasNames: Bool
+
+    /// - Parameter unit: which execution of a Batch; 0 for a Query.
+    init(_ unit: Int, of request: RequestMessage) throws(Failure) {
+        if let query = request.query {
+            self.init(query, values: query.parameters, count: query.n_parameters, hasNames: query.n_names > 0)
+            return
+        }
+        guard let batch = request.batch, let statements = batch.statements else { throw AnswerBuilder.outOfMemory }
+        guard let query = statements[batch.n_parameter_sets > 0 ? 0 : unit]?.pointee else {
+            throw AnswerBuilder.outOfMemory
+        }
+        guard batch.n_parameter_sets > 0 else {
+            self.init(query, values: query.parameters, count: query.n_parameters, hasNames: query.n_names > 0)
+            return
+        }
+        guard let set = batch.parameter_sets?[unit]?.pointee else { throw AnswerBuilder.outOfMemory }
+        self.init(query, values: set.parameters, count: set.n_parameters, hasNames: false)
+    }
+
+    private init(
+        _ query: Prism__V1__Query, values: UnsafeMutablePointer<UnsafeMutablePointer<Prism__V1__Value>?>?, count: Int,
+        hasNames: Bool
+    ) {
+        sql = query.sql.bytes
+        self.values = values
+        self.count = count
+        self.hasNames = hasNames
+    }
+
+    /// The types that the values declare.
+    func signature(_ known: KnownTypes) throws(Failure) -> Signature {
+        guard count > 0 else { return .types([]) }
+        var types: [TypeOID] = []
+        types.reserveCapacity(count)
+        for value in elements(values, count) {
+            guard let value else { throw AnswerBuilder.outOfMemory }
+            switch ParameterEncoder.declaredType(of: value.pointee) {
+            case .known(let type): types.append(type)
+            case .named(let name):
+                guard let type = known.oid(named: name) else { return .unknownName(name) }
+                types.append(type)
+            }
+        }
+        return .types(types)
+    }
+
+    /// The values as the statement takes them.
+    func encode(for statement: KnownStatement, into parameters: inout ParameterList) throws(Failure) {
+        guard count == statement.parameters.count else {
+            throw .invalidSQL(
+                "the statement takes \(statement.parameters.count) parameters, the request has \(count)")
+        }
+        parameters.removeAll()
+        for (index, value) in elements(values, count).enumerated() {
+            guard let value else { throw AnswerBuilder.outOfMemory }
+            try ParameterEncoder.append(value, declared: statement.parameters[index], to: &parameters)
+        }
+    }
+}

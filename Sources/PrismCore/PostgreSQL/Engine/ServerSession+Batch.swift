@@ -1,0 +1,242 @@
+import PrismWire
+
+/// A shared batch on this connection.
+///
+///     idle ──startBatch──> running ──Sync──> [rollback] ──> idle (given back to the pool)
+///       running ──guard, or nobody waits──> cancelled until the cancel is delivered, the Sync has come and a fence has passed
+extension ServerSession {
+    /// Begins a batch of requests that may share one. The connection is clear.
+    func startBatch(_ jobs: [Job], runner: Int) {
+        var batch = SharedBatch(
+            runner: runner, startedNanoseconds: context.now,
+            guardAt: saturatingSum(context.now, settings.sharedGuardNanoseconds))
+        batch.isWrapped = jobs.contains { $0.item.kind == .query }
+        self.batch = batch
+        output.removeAll(keepingUpTo: 1 << 18)
+        for job in jobs where !job.isDetached { enter(job) }
+        guard let entered = self.batch, !entered.members.isEmpty || entered.hasBegun else {
+            self.batch = nil
+            endBatch(batch)
+            return settle()
+        }
+        if entered.hasBegun {
+            if mayHoldLocks {
+                parameters.removeAll()
+                sendReset(statement: SessionReset.unlocking)
+            }
+            sendStatement(BatchFrame.end, .control)
+        }
+        sendSync(.batchSync)
+    }
+
+    private func enter(_ job: Job) {
+        job.startedNanoseconds = context.now
+        job.batchSlot = connection.slot
+        decoding.reset()
+        guard let frame = job.frame, let request = RequestMessage(frame.bytes, in: decoding),
+            let index = batch?.members.count
+        else { return rerun(job, isAlone: true) }
+        do throws(Failure) {
+            var name: PreparedName?
+            if job.item.kind == .query {
+                let client = try ClientStatement(0, of: request)
+                // What is not known (any more), or has got a bad name since, is learned alone.
+                guard let known = context.sharedStatement(client) else { return rerun(job, isAlone: true) }
+                begin()
+                try client.encode(for: known, into: &parameters)
+                job.known = known
+                job.kind = known.kind
+                name = prepared(client.sql, known)
+                readOnlyExecutions += 1
+                expected.append(.member(index))
+                port.sendExecute(connection, name: name ?? .unnamed, parameters: parameters, results: known.format)
+            } else {
+                try checkOwnTables()
+                begin()
+                parameters.removeAll()
+                guard let statement = KeyValueRead.shared(request, into: &parameters) else {
+                    return rerun(job, isAlone: true)
+                }
+                job.keyCount = request.getMany?.n_keys ?? 0
+                sendOwn(statement, .member(index))
+            }
+            batch?.members.append(SharedBatch.Member(job: job, name: name))
+        } catch {
+            context.fail(job, error)
+        }
+    }
+
+    private func begin() {
+        guard let batch, batch.isWrapped, !batch.hasBegun else { return }
+        self.batch?.hasBegun = true
+        sendStatement(BatchFrame.begin, .control)
+    }
+
+    private func rerun(_ job: Job, isAlone: Bool) {
+        guard !job.isDetached else { return }
+        job.leaveBatch()
+        reruns.append(Rerun(job: job, isAlone: isAlone))
+    }
+
+    // MARK: receiving
+
+    private func withMember(_ index: Int, _ body: (Job) throws(Failure) -> Void) {
+        guard let member = batch?.members[index], member.isAttached, !member.isRefused else { return }
+        do throws(Failure) {
+            if batch?.current != index {
+                batch?.current = index
+                answer.reset()
+                results = UnitResults()
+                if member.job.item.kind == .getMany {
+                    results.keyValue.found = try answer.makeGetResults(count: member.job.keyCount)
+                }
+            }
+            try body(member.job)
+        } catch {
+            refuseMember(index)
+        }
+    }
+
+    /// Its answer cannot be given from here: alone it can, or fails with the right words.
+    private func refuseMember(_ index: Int) {
+        guard let member = batch?.members[index] else { return }
+        batch?.members[index].isRefused = true
+        context.mustProve(member.job)
+        results = UnitResults()
+        answer.reset()
+    }
+
+    func received(_ row: ServerRow, ofMember index: Int) {
+        withMember(index) { job throws(Failure) in
+            if job.item.kind == .query {
+                if results.builder == nil {
+                    results.builder = try ResultBuilder(row.columns, types: context.types, in: answer.arena)
+                }
+                try results.builder?.append(row)
+            } else {
+                try receivedKeyValueRow(row, 0, job)
+            }
+            guard answer.arena.usedBytes <= settings.sharedResultBytesMax * 4 else { throw AnswerBuilder.outOfMemory }
+        }
+    }
+
+    func memberCompleted(_ index: Int, _ columns: ServerColumns?, _ tag: String) {
+        batch?.completed = index + 1
+        withMember(index) { job throws(Failure) in
+            let start = output.count
+            if job.item.kind == .query {
+                if results.builder == nil {
+                    results.builder = try ResultBuilder(columns, types: context.types, in: answer.arena)
+                }
+                results.tag = CommandTag(tag)
+                try setQuery(isLast: true)
+            } else {
+                try keyValueCompleted(0, job)
+                try setKeyValue(job)
+            }
+            try answer.pack(into: &output, bytesMax: settings.sharedResultBytesMax)
+            batch?.members[index].answer = start..<output.count
+        }
+    }
+
+    // MARK: the end
+
+    /// The batch's Sync has come.
+    func batchEnded(_ failure: (purpose: Purpose, error: ServerError)?) {
+        guard let batch else { return retire("a batch ended that was not begun") }
+        self.batch = nil
+        if failure == nil { readOnlyReset = readOnlyExecutions }
+        // A transaction that is open although nothing failed is none of ours.
+        if failure == nil, status != .idle { retire("a shared batch left a transaction behind") }
+        var isTrusted = !isRetired
+        if case .control? = failure?.purpose { isTrusted = false }
+        let culprit = failure == nil || batch.isCancelled ? nil : batch.completed
+        if let failure, case .member(let index) = failure.purpose { forgetStale(batch.members[index], failure.error) }
+        let bytes = output.bytes
+        for (index, member) in batch.members.enumerated() where member.isAttached {
+            if isTrusted, let answer = member.answer {
+                context.finish(member.job, UnsafeRawBufferPointer(rebasing: bytes[answer]))
+                continue
+            }
+            if index == culprit { context.mustProve(member.job) }
+            let isAlone = batch.isCancelled || !isTrusted || member.isRefused || index == culprit
+            rerun(member.job, isAlone: isAlone || member.job.batches > 0)
+        }
+        endBatch(batch)
+    }
+
+    private func forgetStale(_ member: SharedBatch.Member, _ error: ServerError) {
+        guard SQLStateMapping.isStalePlan(error) else { return }
+        guard let name = member.name else { return cache.removeAllOwn() }
+        if error.sqlState == "26000" { cache.remove(name) } else { cache.condemn(name) }
+    }
+
+    /// The connection is gone: whoever waits runs again elsewhere. Only reads were under way.
+    func batchLost() {
+        guard let batch else { return }
+        self.batch = nil
+        for member in batch.members { rerun(member.job, isAlone: true) }
+        endBatch(batch)
+    }
+
+    private func endBatch(_ batch: SharedBatch) {
+        answer.reset()
+        output.removeAll(keepingUpTo: 1 << 18)
+        ended = EndedBatch(
+            runner: batch.runner, nanoseconds: context.now - min(context.now, batch.startedNanoseconds),
+            flows: batch.members.map(\.job.item.flow))
+    }
+
+    // MARK: cancelling
+
+    /// A member is not waited for any more: it was cancelled, or its time is up.
+    func cancelMember(_ job: Job) {
+        job.isDetached = true
+        job.frame = nil
+        guard let batch, batch.attachedCount == 0 else { return }
+        self.batch?.isCancelled = true
+        stopRunning()
+    }
+
+    /// The time of the guard: whoever shares the connection with something slow is no longer held back by it.
+    /// - Returns: when to call again.
+    func guardBatch() -> UInt64 {
+        guard let batch, !batch.isCancelled else { return .max }
+        guard context.now >= batch.guardAt else { return batch.guardAt }
+        self.batch?.guardAt = .max
+        for member in batch.members { context.mustProve(member.job) }
+        if batch.attachedCount > 1 {
+            self.batch?.isCancelled = true
+            stopRunning()
+        } else {
+            // It waits for nobody but itself: its connection is as good as leased.
+            ended = EndedBatch(runner: batch.runner, nanoseconds: 0, flows: [])
+            self.batch?.runner = nil
+        }
+        return .max
+    }
+}
+
+/// What a runner has finished; the engine takes it.
+struct EndedBatch {
+    let runner: Int?
+    let nanoseconds: UInt64
+    /// Of its members.
+    let flows: [Flow]
+}
+
+/// What stands around client SQL in a batch. The rollback undoes what a statement may have changed in the session.
+enum BatchFrame {
+    static let begin = "BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY"
+    static let end = "ROLLBACK"
+}
+
+extension KeyValueRead {
+    /// Nil: not one of those that may share a pipeline.
+    static func shared(_ request: RequestMessage, into parameters: inout ParameterList) -> PostgreSQLStatement? {
+        if let message = request.get { return get(message, into: &parameters) }
+        if let message = request.getMany { return getMany(message, into: &parameters) }
+        if let message = request.count { return count(message, into: &parameters) }
+        return nil
+    }
+}

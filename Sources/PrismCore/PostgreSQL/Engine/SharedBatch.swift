@@ -1,0 +1,44 @@
+import PrismWire
+
+/// Short reads of several requests that are under way together on one connection, with one Sync.
+///
+/// Nothing of it is answered before its Sync has come and says that the connection stands as it should. No error is answered
+/// from it either: who fails, and who was hit by what befell the batch, runs again alone.
+struct SharedBatch {
+    struct Member {
+        let job: Job
+        /// Of the client's statement; nil: one of Prism's own.
+        var name: PreparedName?
+        /// Its packed answer in the session's output; nil: it has none yet.
+        var answer: Range<Int>?
+        /// Its rows are dropped: it runs again alone.
+        var isRefused = false
+
+        /// Whether somebody waits for its answer.
+        var isAttached: Bool { !job.isDetached }
+    }
+
+    /// Which of the engine's runners has the connection; nil: it has been given up, the connection is as good as leased.
+    var runner: Int?
+    let startedNanoseconds: UInt64
+    /// When it has taken so long that its members are no longer held back by each other; `.max`: nothing is to be done then.
+    var guardAt: UInt64
+    var members: [Member] = []
+    /// The member whose rows are coming.
+    var current = -1
+    /// How many have run to their end, all before the others: what fails in a batch fails behind them.
+    var completed = 0
+    /// It stands between BEGIN and ROLLBACK.
+    var isWrapped = false
+    var hasBegun = false
+    var isCancelled = false
+
+    var attachedCount: Int { members.reduce(0) { $0 + ($1.isAttached ? 1 : 0) } }
+}
+
+/// How a member of a batch goes on.
+struct Rerun {
+    let job: Job
+    /// On a leased connection; otherwise in another batch.
+    var isAlone: Bool
+}

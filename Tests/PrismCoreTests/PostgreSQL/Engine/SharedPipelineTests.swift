@@ -1,0 +1,258 @@
+import PrismCore
+import PrismWire
+import Testing
+
+@Suite("PostgreSQL engine: shared pipelines")
+struct SharedPipelineTests {
+    private func harness(
+        connections: Int = 2, shared: Int = 1, _ change: (inout EngineSettings) -> Void = { _ in }
+    ) -> EngineHarness {
+        let harness = EngineHarness(connections: connections) {
+            $0.sharedConnectionsMax = shared
+            change(&$0)
+        }
+        // A statement is let in when it has run once alone.
+        harness.submit(.query(1), readOnly: true)
+        harness.tick()
+        #expect(harness.takeAnswers() == ["0 OK"])
+        harness.server.clearLog()
+        return harness
+    }
+
+    @Test("What comes in one tick goes out in one batch, between BEGIN and ROLLBACK, with one Sync")
+    func together() {
+        let harness = harness()
+        for number in 0..<3 { harness.submit(.query(UInt64(number)), readOnly: true) }
+        #expect(harness.server.log.isEmpty)
+        harness.advance()
+        #expect(
+            harness.server.log == [
+                "BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY", "execute", "execute", "execute", "execute",
+                "ROLLBACK", "sync",
+            ])
+        harness.tick()
+        #expect(harness.takeAnswers() == ["1 OK", "2 OK", "3 OK"])
+        #expect(harness.engine.snapshot.idle == 2)
+    }
+
+    @Test("Prism's own reads need no transaction around them")
+    func keyValue() {
+        let harness = harness()
+        harness.submit(.get(1, "a"))
+        harness.submit(.get(2, "b"))
+        harness.advance()
+        #expect(harness.server.log.suffix(3) == ["execute", "execute", "sync"])
+        #expect(!harness.server.log.contains { $0.hasPrefix("BEGIN") })
+    }
+
+    @Test("Writes, unmarked SQL and what stands in a transaction have a connection alone")
+    func alone() {
+        let harness = harness(connections: 3)
+        harness.submit(.query(1, "insert 1"))
+        harness.submit(.query(1))
+        #expect(harness.server.log.filter { $0 == "sync" }.count >= 2)
+        harness.tick()
+        #expect(harness.takeAnswers().count == 2)
+    }
+
+    @Test("Nothing is answered before the Sync")
+    func atTheSync() {
+        let harness = harness()
+        harness.submit(.query(1), readOnly: true)
+        harness.advance()
+        let connection = harness.server.working[0]
+        for _ in 0..<4 { harness.server.step(connection) }
+        #expect(harness.takeAnswers().isEmpty)
+        harness.server.step(connection)
+        #expect(harness.takeAnswers() == ["1 OK"])
+    }
+
+    @Test("No error is answered from a batch: who failed runs alone, those behind run again")
+    func failure() {
+        let harness = harness()
+        var failures = 1
+        harness.server.reply = { _ in
+            failures -= 1
+            return failures == 0 ? .error("22012") : .rows([1])
+        }
+        failures = 2
+        for number in 0..<3 { harness.submit(.query(UInt64(number)), readOnly: true) }
+        harness.advance()
+        harness.server.clearLog()
+        harness.tick()
+        harness.tick()
+        #expect(harness.takeAnswers().sorted() == ["1 OK", "2 OK", "3 OK"])
+        #expect(harness.server.log.filter { $0 == "execute" }.count >= 2)
+        #expect(harness.engine.snapshot.idle == 2)
+    }
+
+    @Test("The error of one that fails alone as well is its own")
+    func ownFailure() {
+        let harness = harness()
+        harness.server.reply = { _ in .error("22012") }
+        harness.submit(.query(1), readOnly: true)
+        harness.tick()
+        harness.tick()
+        #expect(harness.takeAnswers() == ["1 INVALID_ARGUMENT execute NOT_EXECUTED"])
+    }
+
+    @Test("A member that is cancelled is answered at once and the others run on")
+    func cancelOne() {
+        let harness = harness()
+        harness.submit(.query(1), readOnly: true)
+        let second = harness.submit(.query(2), readOnly: true)
+        harness.advance()
+        #expect(harness.cancel(second) == .stopped)
+        #expect(harness.server.cancels.isEmpty)
+        harness.tick()
+        #expect(harness.takeAnswers() == ["1 OK"])
+    }
+
+    @Test("A batch that nobody waits for is cancelled in the database, and its connection used again behind the fence")
+    func cancelAll() {
+        let harness = harness()
+        let first = harness.submit(.query(1), readOnly: true)
+        let second = harness.submit(.query(2), readOnly: true)
+        harness.advance()
+        _ = harness.cancel(first)
+        #expect(harness.server.cancels.isEmpty)
+        _ = harness.cancel(second)
+        #expect(harness.server.cancels.count == 1)
+        harness.server.failNext(harness.server.cancels[0], "57014")
+        harness.server.run()
+        #expect(harness.engine.snapshot.idle == 1)
+        harness.server.returnCancels()
+        harness.tick()
+        #expect(harness.takeAnswers().isEmpty)
+        #expect(harness.engine.snapshot.idle == 2)
+    }
+
+    @Test("A batch that takes too long is cancelled, and its members run alone")
+    func headOfLine() {
+        let harness = harness(connections: 3)
+        harness.submit(.query(1), readOnly: true)
+        harness.submit(.query(2), readOnly: true)
+        harness.advance()
+        harness.server.now += 19_999_999
+        harness.advance()
+        #expect(harness.server.cancels.isEmpty)
+        harness.server.now += 1
+        harness.advance()
+        #expect(harness.server.cancels.count == 1)
+        harness.server.clearLog()
+        harness.server.failNext(harness.server.cancels[0], "57014")
+        harness.server.run()
+        harness.server.returnCancels()
+        harness.tick()
+        #expect(harness.takeAnswers().sorted() == ["1 OK", "2 OK"])
+        #expect(harness.server.log.filter { $0.hasPrefix("BEGIN") }.count == 2)
+    }
+
+    @Test("One that is alone in its batch is left to run, and holds no pipeline")
+    func slowAlone() {
+        let harness = harness(connections: 3)
+        harness.server.reply = { sql in
+            sql.contains("prism.entry") ? .values([[[UInt8](repeating: 0, count: 8), nil, [1]]]) : .rows([1])
+        }
+        harness.submit(.query(1), readOnly: true)
+        harness.advance()
+        let slow = harness.server.working
+        harness.server.now += 20_000_000
+        harness.advance()
+        #expect(harness.server.cancels.isEmpty)
+        harness.submit(.get(1, "a"))
+        harness.advance()
+        for connection in harness.server.working where !slow.contains(connection) {
+            while harness.server.step(connection) {}
+        }
+        #expect(harness.takeAnswers() == ["2 OK"])
+        harness.tick()
+        #expect(harness.takeAnswers() == ["1 OK"])
+        harness.submit(.get(2, "b"))
+        harness.tick()
+        #expect(harness.takeAnswers() == ["3 OK"])
+    }
+
+    @Test("A connection that is lost takes nobody's answer with it")
+    func lost() {
+        let harness = harness()
+        harness.submit(.query(1), readOnly: true)
+        harness.submit(.query(2), readOnly: true)
+        harness.advance()
+        harness.server.lose(harness.server.working[0])
+        harness.tick()
+        harness.server.acceptAll()
+        harness.tick()
+        #expect(harness.takeAnswers().sorted() == ["1 OK", "2 OK"])
+    }
+
+    @Test("A transaction that stays open behind a batch is nobody's: the connection is closed, the answers are not given")
+    func quarantine() {
+        let harness = harness()
+        harness.submit(.query(1), readOnly: true)
+        harness.server.ignoresRollback = true
+        harness.advance()
+        harness.server.run()
+        #expect(harness.server.closed.count == 1)
+        #expect(harness.engine.snapshot.invariantViolations == 1)
+        harness.tick()
+        harness.server.acceptAll()
+        harness.tick()
+        #expect(harness.takeAnswers() == ["1 OK"])
+    }
+
+    @Test("An answer above the limit is made alone, and so are the next until one is small again")
+    func large() {
+        let harness = harness { $0.sharedResultBytesMax = 1_000 }
+        harness.server.reply = { _ in .rows(Array(repeating: 7, count: 1_000)) }
+        harness.submit(.query(1), readOnly: true)
+        harness.tick()
+        harness.tick()
+        #expect(harness.takeAnswers().last == "1 OK")
+        harness.server.reply = { _ in .rows([1]) }
+        harness.server.clearLog()
+        harness.submit(.query(2), readOnly: true)
+        #expect(!harness.server.log.isEmpty)
+        harness.tick()
+        #expect(harness.takeAnswers() == ["2 OK"])
+    }
+
+    @Test("A batch has no more requests than it may")
+    func limit() {
+        let harness = harness { $0.sharedBatchMax = 2 }
+        for number in 0..<5 { harness.submit(.query(UInt64(number)), readOnly: true) }
+        harness.advance()
+        #expect(harness.server.log.filter { $0 == "execute" }.count == 3)
+        for _ in 0..<3 { harness.tick() }
+        #expect(harness.takeAnswers().count == 5)
+        #expect(harness.server.log.filter { $0 == "sync" }.count == 3)
+    }
+
+    @Test("While the server is away, who waits for a pipeline is refused at once")
+    func down() {
+        let harness = harness(connections: 1)
+        harness.server.lose(harness.server.open[0])
+        harness.advance()
+        harness.submit(.get(1, "a"))
+        harness.advance()
+        harness.server.refuseAll()
+        #expect(harness.takeAnswers() == ["1 UNAVAILABLE connect NOT_EXECUTED"])
+        harness.submit(.get(2, "b"))
+        #expect(harness.takeAnswers() == ["2 UNAVAILABLE connect NOT_EXECUTED"])
+    }
+
+    @Test("A statement proves itself alone; a slow one more and more often")
+    func standing() {
+        var standing = SharedStanding(isTrusted: false)
+        standing.ranAlone(in: 1_000, isLarge: false)
+        #expect(standing.isTrusted)
+        standing.ranAlone(in: 5_000_000, isLarge: false)
+        #expect(!standing.isTrusted)
+        standing.ranAlone(in: 1_000, isLarge: false)
+        #expect(!standing.isTrusted)
+        standing.ranAlone(in: 1_000, isLarge: false)
+        #expect(standing.isTrusted)
+        standing.mustProve()
+        #expect(!standing.isTrusted)
+    }
+}
