@@ -10,6 +10,8 @@ final class Job {
         case learning(LearningStep)
         /// Names of types are being asked for.
         case namingTypes
+        /// The plan of a client statement is being asked for.
+        case certifying
         case claimingKey
         /// Executions are under way; more may follow.
         case running

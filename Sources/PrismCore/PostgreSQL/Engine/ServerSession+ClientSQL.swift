@@ -42,6 +42,10 @@ extension ServerSession {
             if mayAsk { try learn(unit, client, signature, job, step: .declared) }
             return false
         }
+        if mayAsk, needsCertificate(known, job) {
+            certify(client, known, job)
+            return false
+        }
         try client.encode(for: known, into: &parameters)
         job.kind = known.kind
         job.known = known

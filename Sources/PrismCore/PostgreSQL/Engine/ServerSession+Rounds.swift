@@ -156,6 +156,7 @@ extension ServerSession {
     func roundEnded(_ job: Job, _ failure: (purpose: Purpose, error: ServerError)?) {
         guard let request else { return retire("a round ended without its request") }
         do throws(Failure) {
+            if case .certifying = job.stage { return try certified(job, request, isKnown: failure == nil) }
             if let failure {
                 if var own = job.failure {
                     // What was taken to stand has been refused at the commit.
@@ -172,6 +173,7 @@ extension ServerSession {
             case .claimingKey:
                 if job.isKeyOurs { try proceed(job, request) } else { fetchEarlierAnswer(job, request) }
             case .replaying: try replay(job)
+            case .certifying: break
             case .control, .waiting: controlEnded(job)
             case .committing:
                 // Committed, but what its executions returned cannot be answered.

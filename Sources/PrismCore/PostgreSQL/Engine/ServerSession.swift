@@ -16,6 +16,7 @@ final class ServerSession<Port: PostgreSQLPort> {
         case deallocate(PreparedName)
         case typeNames
         case typeNumber
+        case plan
         case begin
         case claimKey
         case findKey
@@ -84,6 +85,8 @@ final class ServerSession<Port: PostgreSQLPort> {
     var request: RequestMessage?
     var results = UnitResults()
     var learning = Learning()
+    /// Nothing in the plan that is being looked at speaks against sharing.
+    var isPlanPlain = false
 
     /// Set by the engine while somebody has the connection.
     var isLeased = false
@@ -209,6 +212,7 @@ final class ServerSession<Port: PostgreSQLPort> {
         case .findKey: receivedEarlierAnswer(row, job)
         case .typeNames: learnTypeName(row)
         case .typeNumber: learnTypeNumber(row)
+        case .plan: receivedPlan(row)
         default: break
         }
     }

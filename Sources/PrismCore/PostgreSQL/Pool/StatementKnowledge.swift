@@ -11,6 +11,8 @@ public final class KnownStatement: @unchecked Sendable, Equatable {
     public let kind: StatementKind
     /// By its text it may share a pipeline with others when its request is read-only.
     public let mayShare: Bool
+    /// Whether the plan shows that it may; nil: nobody has looked.
+    public internal(set) var certificate: Bool?
     public internal(set) var standing = SharedStanding(isTrusted: false)
 
     public init(

@@ -4,6 +4,22 @@
 enum PlainFunctions {
     static func contains(_ name: String) -> Bool { keywords.contains(name) || functions.contains(name) }
 
+    /// At an opening parenthesis behind `token`: whether it is a call of anything that is not listed. Behind AS it is the name of a
+    /// result's.
+    static func isUnknownCall(
+        _ text: UnsafeRawBufferPointer, _ token: SQLScanner.Token, behind previous: SQLScanner.Token
+    ) -> Bool {
+        switch token.kind {
+        case .quotedIdentifier, .escapedIdentifier: return !previous.is(.as)
+        case .word:
+            if previous.is(.as) { return false }
+            guard previous.kind != .dot else { return true }
+            let word = text[token.start...].prefix { SQLScanner.continuesWord($0) }
+            return !contains(String(decoding: word, as: UTF8.self).lowercased())
+        default: return false
+        }
+    }
+
     /// From the grammar: what may stand before a parenthesis without calling anything by that name.
     private static let keywords: Set<String> = names(
         """

@@ -194,7 +194,7 @@ struct StatementReader {
             switch current.kind {
             case .semicolon: isEnded = isEnded || depth == 0 && bodyDepth == 0
             case .escapedIdentifier: namesEscaped = true
-            case .open: if callsSomethingUnknown { callsUnknown = true }
+            case .open where PlainFunctions.isUnknownCall(text, previous, behind: beforePrevious): callsUnknown = true
             // An object in the session's own schema.
             case .dot where isCreate && previous.word == .pgTemp: return .temporary
             case .word: if let refusal = word() { return refusal }
@@ -237,19 +237,6 @@ struct StatementReader {
             }
             return isQuery && previous.kind == .open
                 && (beforePrevious.is(.as) || beforePrevious.is(.materialized))
-        }
-    }
-
-    /// At an opening parenthesis: whether it is a call of anything but a plain function. Behind AS it is the name of a result's.
-    private var callsSomethingUnknown: Bool {
-        switch previous.kind {
-        case .quotedIdentifier: return !beforePrevious.is(.as)
-        case .word:
-            if beforePrevious.is(.as) { return false }
-            guard beforePrevious.kind != .dot else { return true }
-            let word = text[previous.start...].prefix { SQLScanner.continuesWord($0) }
-            return !PlainFunctions.contains(String(decoding: word, as: UTF8.self).lowercased())
-        default: return false
         }
     }
 
