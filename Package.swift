@@ -26,7 +26,7 @@ let package = Package(
         .target(name: "CYAML", linkerSettings: [.linkedLibrary("yaml")]),
 
         // Pure: no I/O, no clock; time is passed in.
-        .target(name: "PrismWire", dependencies: ["CPrismWire"], swiftSettings: strict),
+        .target(name: "PrismWire", dependencies: ["CPrismWire"], swiftSettings: dataPath),
         .target(name: "PrismCore", dependencies: ["PrismWire"], swiftSettings: dataPath),
         .target(name: "PrismSimulation", dependencies: ["PrismCore", "PrismWire"], swiftSettings: strict),
         .target(name: "PrismFuzzing", dependencies: ["PrismCore", "PrismWire"], swiftSettings: strict),

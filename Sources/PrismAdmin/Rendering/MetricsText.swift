@@ -100,6 +100,17 @@ enum MetricsText {
         }
     }
 
+    private static func shared(
+        _ name: String, _ help: String, _ field: KeyPath<StatusSnapshot.SharedTotals, UInt64>,
+        _ snapshot: StatusSnapshot,
+        _ out: inout PrometheusText
+    ) {
+        out.family(name, .counter, help)
+        for backend in snapshot.backends {
+            if let shared = backend.shared { out.sample(name, [("backend", backend.name)], shared[keyPath: field]) }
+        }
+    }
+
     private static func backends(_ snapshot: StatusSnapshot, _ out: inout PrometheusText) {
         out.family("prism_backend_healthy", .gauge, "1: the backend answers, 0: it does not.")
         for backend in snapshot.backends {
@@ -120,6 +131,13 @@ enum MetricsText {
         for backend in snapshot.backends {
             out.sample("prism_queue_late_total", [("backend", backend.name)], backend.lateTotal)
         }
+        shared(
+            "prism_shared_batches_total", "Batches of short reads sent to the backend.", \.batches, snapshot, &out)
+        shared("prism_shared_requests_total", "Requests in these batches.", \.requests, snapshot, &out)
+        shared(
+            "prism_shared_reruns_total", "Of these, requests that had to run again, alone or in another batch.",
+            \.reruns,
+            snapshot, &out)
         out.family("prism_backend_connections", .gauge, "Connections to the backend, by what they do.")
         for backend in snapshot.backends {
             for (state, count) in backend.connections.sorted(by: { $0.key < $1.key }) {

@@ -33,6 +33,8 @@ public struct StatusSnapshot: Sendable {
         public var isOverloaded = false
         /// Requests refused because by estimate they would have been answered too late.
         public var lateTotal: UInt64 = 0
+        /// PostgreSQL only.
+        public var shared: SharedTotals?
         /// Connections by state. SQLite: `reader`, `leased`, `writer`; PostgreSQL: `idle`, `leased`, `connecting`,
         /// `control`.
         public var connections: [String: Int]
@@ -50,6 +52,26 @@ public struct StatusSnapshot: Sendable {
             self.problem = problem
             self.queueDepth = queueDepth
             self.connections = connections
+        }
+    }
+
+    /// What shared pipelines have carried, ever.
+    public struct SharedTotals: Sendable, Equatable {
+        public var batches: UInt64 = 0
+        /// Requests in them.
+        public var requests: UInt64 = 0
+        /// Of these, how many were not answered from there and ran again: a neighbour or they themselves failed, were too slow or too
+        /// large, or the connection was lost.
+        public var reruns: UInt64 = 0
+
+        public init() {}
+
+        public static func + (first: SharedTotals, second: SharedTotals) -> SharedTotals {
+            var sum = SharedTotals()
+            sum.batches = first.batches + second.batches
+            sum.requests = first.requests + second.requests
+            sum.reruns = first.reruns + second.reruns
+            return sum
         }
     }
 

@@ -162,6 +162,7 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
         snapshot.queueDepth = sum(\.waiting)
         snapshot.isOverloaded = snapshots.contains(where: \.isOverloaded)
         snapshot.lateTotal = snapshots.reduce(0) { $0 + $1.late }
+        snapshot.shared = snapshots.reduce(StatusSnapshot.SharedTotals()) { $0 + $1.shared }
         snapshot.connections = [
             "idle": sum(\.idle), "leased": sum(\.leased), "connecting": sum(\.connecting),
             "control": canceller.isControlOpen ? 1 : 0,

@@ -103,11 +103,12 @@ final class LibpqConnection {
         parameterFormats.removeAll(keepingCapacity: true)
         let count = parameters.count
         func send() {
-            noteSent(
+            let isSent = name.withCString {
                 PQsendQueryPrepared(
-                    pointer, name.text, Int32(clamping: count), parameterValues, parameterLengths, parameterFormats,
-                    Int32(results.rawValue)),
-                .execute(name, results))
+                    pointer, $0, Int32(clamping: count), parameterValues, parameterLengths, parameterFormats,
+                    Int32(results.rawValue))
+            }
+            noteSent(isSent, .execute(name, results))
         }
         // The values are borrowed until the call for the last one returns, so that one sends.
         func append(_ value: UnsafeRawBufferPointer?, _ format: ValueFormat) {

@@ -132,8 +132,9 @@ extension ModelServer {
     private func execute(
         _ name: PreparedName, _ values: [[UInt8]?], _ format: ValueFormat, _ session: ModelSession
     ) {
-        if session.block == .failed { return failAborted(session) }
         guard let statement = session.prepared[name] else { return fail(session, "26000", "no such statement") }
+        if session.block == .failed, statement.sql != "ROLLBACK" { return failAborted(session) }
+        if statement.isFrame { return run(statement.sql, session) }
         let mark = Self.mark(statement, values)
         if statement.isWork {
             trace(session, "executes \(statement.sql.prefix(30)) of serial \(mark.serial)")

@@ -139,6 +139,8 @@ struct ModelStatement {
         if let own { return !Self.writing.contains(own) }
         return !isClients || sql.contains("rows(")
     }
+    /// Begins or ends a transaction.
+    var isFrame: Bool { sql.hasPrefix("BEGIN") || sql == "ROLLBACK" }
     /// It takes time, and can fail.
     var isWork: Bool { isClients || own != nil && own != .sweepEntries && own != .sweepKeys }
     /// Makes its change durable by itself.

@@ -1,5 +1,6 @@
-@testable import PrismCore
 import Testing
+
+@testable import PrismCore
 
 @Suite("PostgreSQL plans that may share a pipeline")
 struct PlainPlanTests {
@@ -26,7 +27,8 @@ struct PlainPlanTests {
     func others() {
         for line in [
             "  Output: held(t.*)", "  Output: hostile.hold('815'::bigint), set_config('a'::text, 'b'::text, false)",
-            "  Output: ('4710'::bigint)::hostile.box", "  Output: ('x'::text)::settled", "  Output: ('x'::text)::\"Settled\"",
+            "  Output: ('4710'::bigint)::hostile.box", "  Output: ('x'::text)::settled",
+            "  Output: ('x'::text)::\"Settled\"",
             "  Output: (### '1'::bigint)", "  Output: OPERATOR(hostile.###) '4709'::bigint",
             "  Filter: (t.tenant = current_setting('app.tenant'::text))", "  Output: \"Run It\"('x'::text)",
             "  Function Call: pg_catalog.pg_advisory_lock(1)",

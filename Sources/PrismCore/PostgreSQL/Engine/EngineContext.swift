@@ -34,7 +34,8 @@ final class EngineContext<Port: PostgreSQLPort> {
     /// What is known of a client's statement that may share a pipeline; nil: it may not, or not yet.
     func sharedStatement(_ client: ClientStatement) -> KnownStatement? {
         guard !client.hasNames, case .types(let signature)? = try? client.signature(types),
-            let known = knowledge.find(sql: client.sql, signature: signature), known.certificate == true, known.standing.isTrusted
+            let known = knowledge.find(sql: client.sql, signature: signature), known.certificate == true,
+            known.standing.isTrusted
         else { return nil }
         return known
     }

@@ -15,15 +15,15 @@ struct SharedPipelines {
 
     var queue: FairQueue<RequestReference, Waiter>
     var runners: [Runner]
-    /// Batches, and requests in them, ever.
-    var batches: UInt64 = 0
-    var members: UInt64 = 0
-    /// Requests that had to run again.
-    var reruns: UInt64 = 0
+    var guardTime: GuardTime
+    var totals = StatusSnapshot.SharedTotals()
+    /// Runners that wait in the pool.
+    var acquiring: Int { runners.reduce(0) { $0 + ($1 == .acquiring ? 1 : 0) } }
 
     init(_ settings: EngineSettings) {
         queue = FairQueue(
             requestsMax: settings.pool.waitersMax, acquireTimeoutNanoseconds: settings.pool.acquireTimeoutNanoseconds)
+        guardTime = GuardTime(leastNanoseconds: settings.sharedGuardNanoseconds)
         runners = Array(repeating: .idle, count: min(settings.sharedConnectionsMax, settings.pool.connectionsMax))
     }
 
@@ -37,18 +37,31 @@ struct SharedPipelines {
     }
 }
 
+/// How long a batch may take before its members are no longer held back by each other: what was configured, and more where all
+/// batches take long, as on a machine that has too much to do: there nothing would be won by running all of it again.
+struct GuardTime {
+    private let leastNanoseconds: UInt64
+    /// A mean that rises slowly, whatever a single batch takes, and falls as slowly.
+    private var mean: UInt64 = 0
+
+    init(leastNanoseconds: UInt64) { self.leastNanoseconds = leastNanoseconds }
+
+    mutating func ran(in nanoseconds: UInt64) {
+        let bounded = min(nanoseconds, mean * 2 + 1_000_000)
+        mean = mean - mean / 16 + bounded / 16
+    }
+
+    var nanoseconds: UInt64 { max(leastNanoseconds, mean * 8) }
+}
+
 extension PostgreSQLEngine {
-    /// Whether a request may share a pipeline with others.
+    /// Whether a request may share a pipeline with others, as far as its kind tells.
     func mayShare(_ job: Job) -> Bool {
         guard !shared.runners.isEmpty, job.item.transaction == .none else { return false }
         switch job.item.kind {
         case .get, .getMany, .count: return context.ownStanding(job.item.kind)?.isTrusted == true
-        case .query where job.item.isReadOnly:
-            context.decoding.reset()
-            guard let frame = job.frame, let request = RequestMessage(frame.bytes, in: context.decoding),
-                let client = try? ClientStatement(0, of: request)
-            else { return false }
-            return context.sharedStatement(client) != nil
+        // Its statement is looked at when it is its turn.
+        case .query: return job.item.isReadOnly
         default: return false
         }
     }
@@ -91,9 +104,9 @@ extension PostgreSQLEngine {
             bytes += job.frame?.bytes.count ?? 0
             jobs.append(job)
         }
-        shared.batches += jobs.isEmpty ? 0 : 1
-        shared.members += UInt64(jobs.count)
-        session.startBatch(jobs, runner: runner)
+        session.startBatch(jobs, runner: runner, guardNanoseconds: shared.guardTime.nanoseconds)
+        shared.totals.batches += session.batch == nil ? 0 : 1
+        shared.totals.requests += UInt64(session.batch?.members.count ?? 0)
     }
 
     /// A runner gets no connection.
@@ -111,10 +124,11 @@ extension PostgreSQLEngine {
     func takeEnded(_ session: ServerSession<Port>) {
         if let ended = session.takeEndedBatch() {
             if let runner = ended.runner { shared.runners[runner] = .idle }
+            if !ended.flows.isEmpty { shared.guardTime.ran(in: ended.nanoseconds) }
             for flow in ended.flows { shared.queue.served(flow, in: ended.nanoseconds / UInt64(ended.flows.count)) }
         }
         for rerun in session.takeReruns() where !rerun.job.isDetached {
-            shared.reruns += 1
+            if rerun.job.batches > 0 { shared.totals.reruns += 1 }
             if rerun.isAlone { lease(for: rerun.job) } else { share(rerun.job) }
         }
     }

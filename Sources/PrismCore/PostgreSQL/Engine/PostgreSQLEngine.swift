@@ -261,6 +261,8 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
 
     /// A session may have come to the end of its lease.
     private func finishTurn(_ session: ServerSession<Port>) {
+        guard session.hasNews else { return }
+        session.hasNews = false
         if let transaction = session.takeEndedTransaction() { transactions[transaction] = nil }
         takeEnded(session)
         guard var isReusable = session.takeRelease() else { return }
@@ -307,10 +309,11 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
     public var snapshot: EngineSnapshot {
         let usage = pool.usage
         return EngineSnapshot(
-            idle: usage.idle, leased: usage.leased, connecting: usage.connecting, waiting: usage.waiting,
-            isOverloaded: pool.isOverloaded, late: pool.lateTotal, isDown: pool.isDown,
-            problem: lastProblem.isEmpty ? schemaProblem ?? "" : lastProblem,
-            invariantViolations: context.invariantViolations)
+            idle: usage.idle, leased: usage.leased, connecting: usage.connecting,
+            waiting: usage.waiting - shared.acquiring + shared.queue.count,
+            isOverloaded: pool.isOverloaded || shared.queue.isOverloaded, late: pool.lateTotal + shared.queue.lateTotal,
+            isDown: pool.isDown, problem: lastProblem.isEmpty ? schemaProblem ?? "" : lastProblem,
+            invariantViolations: context.invariantViolations, shared: shared.totals)
     }
 
     /// Gives everything up: who waits is refused, connections are closed. The session has answered every request before.
@@ -319,6 +322,7 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         isStopping = true
         pool.stop(now: context.now)
         perform()
+        while let waiter = shared.queue.popOldest() { refuse(waiter.reference, .stopping) }
         for session in sessions {
             guard let session else { continue }
             session.conclude("the sidecar is ending")
@@ -340,4 +344,5 @@ public struct EngineSnapshot: Sendable {
     /// The latest reason why a connection could not be opened; empty: none since the last that could.
     public var problem: String
     public var invariantViolations: UInt64
+    public var shared = StatusSnapshot.SharedTotals()
 }

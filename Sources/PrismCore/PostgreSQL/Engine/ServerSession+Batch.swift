@@ -6,10 +6,9 @@ import PrismWire
 ///       running ──guard, or nobody waits──> cancelled until the cancel is delivered, the Sync has come and a fence has passed
 extension ServerSession {
     /// Begins a batch of requests that may share one. The connection is clear.
-    func startBatch(_ jobs: [Job], runner: Int) {
+    func startBatch(_ jobs: [Job], runner: Int, guardNanoseconds: UInt64) {
         var batch = SharedBatch(
-            runner: runner, startedNanoseconds: context.now,
-            guardAt: saturatingSum(context.now, settings.sharedGuardNanoseconds))
+            runner: runner, startedNanoseconds: context.now, guardAt: saturatingSum(context.now, guardNanoseconds))
         batch.isWrapped = jobs.contains { $0.item.kind == .query }
         self.batch = batch
         output.removeAll(keepingUpTo: 1 << 18)
@@ -20,61 +19,68 @@ extension ServerSession {
             return settle()
         }
         if entered.hasBegun {
-            if mayHoldLocks {
-                parameters.removeAll()
+            // A shared statement names nothing that locks. What it may do all the same is undone before long.
+            if context.now >= unlockAt {
+                unlockAt = saturatingSum(context.now, BatchFrame.unlockNanoseconds)
                 sendReset(statement: SessionReset.unlocking)
             }
-            sendStatement(BatchFrame.end, .control)
+            executeWithoutParameters(own: BatchFrame.endNumber, { BatchFrame.end }, .control)
         }
         sendSync(.batchSync)
     }
 
     private func enter(_ job: Job) {
-        job.startedNanoseconds = context.now
-        job.batchSlot = connection.slot
         decoding.reset()
         guard let frame = job.frame, let request = RequestMessage(frame.bytes, in: decoding),
             let index = batch?.members.count
-        else { return rerun(job, isAlone: true) }
+        else { return goAlone(job) }
+        job.startedNanoseconds = context.now
         do throws(Failure) {
             var name: PreparedName?
             if job.item.kind == .query {
                 let client = try ClientStatement(0, of: request)
-                // What is not known (any more), or has got a bad name since, is learned alone.
-                guard let known = context.sharedStatement(client) else { return rerun(job, isAlone: true) }
-                begin()
+                // What is not known (any more), or has a bad name, runs alone.
+                guard let known = context.sharedStatement(client) else { return goAlone(job) }
                 try client.encode(for: known, into: &parameters)
+                begin()
                 job.known = known
                 job.kind = known.kind
                 name = prepared(client.sql, known)
-                readOnlyExecutions += 1
                 expected.append(.member(index))
                 port.sendExecute(connection, name: name ?? .unnamed, parameters: parameters, results: known.format)
             } else {
                 try checkOwnTables()
                 begin()
                 parameters.removeAll()
-                guard let statement = KeyValueRead.shared(request, into: &parameters) else {
-                    return rerun(job, isAlone: true)
-                }
+                guard let statement = KeyValueRead.shared(request, into: &parameters) else { return goAlone(job) }
                 job.keyCount = request.getMany?.n_keys ?? 0
                 sendOwn(statement, .member(index))
             }
+            job.batchSlot = connection.slot
             batch?.members.append(SharedBatch.Member(job: job, name: name))
         } catch {
             context.fail(job, error)
         }
     }
 
+    /// It has not entered the batch: it goes on alone.
+    private func goAlone(_ job: Job) {
+        job.startedNanoseconds = 0
+        hasNews = true
+        reruns.append(Rerun(job: job, isAlone: true))
+    }
+
     private func begin() {
+        // In front of all: the transaction's mode cannot be set behind a query.
         guard let batch, batch.isWrapped, !batch.hasBegun else { return }
         self.batch?.hasBegun = true
-        sendStatement(BatchFrame.begin, .control)
+        executeWithoutParameters(own: BatchFrame.beginNumber, { BatchFrame.begin }, .control)
     }
 
     private func rerun(_ job: Job, isAlone: Bool) {
         guard !job.isDetached else { return }
         job.leaveBatch()
+        hasNews = true
         reruns.append(Rerun(job: job, isAlone: isAlone))
     }
 
@@ -145,7 +151,6 @@ extension ServerSession {
     func batchEnded(_ failure: (purpose: Purpose, error: ServerError)?) {
         guard let batch else { return retire("a batch ended that was not begun") }
         self.batch = nil
-        if failure == nil { readOnlyReset = readOnlyExecutions }
         // A transaction that is open although nothing failed is none of ours.
         if failure == nil, status != .idle { retire("a shared batch left a transaction behind") }
         var isTrusted = !isRetired
@@ -182,6 +187,7 @@ extension ServerSession {
     private func endBatch(_ batch: SharedBatch) {
         answer.reset()
         output.removeAll(keepingUpTo: 1 << 18)
+        hasNews = true
         ended = EndedBatch(
             runner: batch.runner, nanoseconds: context.now - min(context.now, batch.startedNanoseconds),
             flows: batch.members.map(\.job.item.flow))
@@ -211,6 +217,7 @@ extension ServerSession {
         } else {
             // It waits for nobody but itself: its connection is as good as leased.
             ended = EndedBatch(runner: batch.runner, nanoseconds: 0, flows: [])
+            hasNews = true
             self.batch?.runner = nil
         }
         return .max
@@ -229,6 +236,11 @@ struct EndedBatch {
 enum BatchFrame {
     static let begin = "BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY"
     static let end = "ROLLBACK"
+    /// Among Prism's own prepared statements.
+    static let beginNumber = SessionReset.firstNumber + SessionReset.statements.count
+    static let endNumber = beginNumber + 1
+    /// Between two releases of all advisory locks on a connection that batches run on.
+    static let unlockNanoseconds: UInt64 = 1_000_000_000
 }
 
 extension KeyValueRead {

@@ -106,6 +106,7 @@ extension ServerSession {
     }
 
     func sendReset(statement index: Int) {
+        parameters.removeAll()
         execute(own: SessionReset.firstNumber + index, { SessionReset.statements[index] }, types: [], .reset(index))
     }
 

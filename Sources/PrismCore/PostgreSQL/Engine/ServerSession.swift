@@ -60,7 +60,7 @@ final class ServerSession<Port: PostgreSQLPort> {
     private var executionsReset: UInt64 = 0
     /// Likewise of those in a read-only transaction of ours: its rollback undoes all that it may have changed but locks.
     var readOnlyExecutions: UInt64 = 0
-    var readOnlyReset: UInt64 = 0
+    private var readOnlyReset: UInt64 = 0
     /// Client SQL has run since the last reset.
     var isDirty: Bool { executionsReset != clientExecutions && !settings.isPooled }
     /// A client's statement may hold advisory locks of the session.
@@ -69,6 +69,8 @@ final class ServerSession<Port: PostgreSQLPort> {
     var isRetired = false
     /// What failed in the present round, and doing what.
     var roundFailure: (purpose: Purpose, error: ServerError)?
+    /// From when on the next batch releases all advisory locks.
+    var unlockAt: UInt64 = 0
     /// Set while it holds an interactive transaction.
     var transaction = TransactionReference.none
     var isAbandoned = false
@@ -90,6 +92,8 @@ final class ServerSession<Port: PostgreSQLPort> {
 
     /// Set by the engine while somebody has the connection.
     var isLeased = false
+    /// There may be something for the engine to take.
+    var hasNews = false
     /// The lease is over: whether the connection can be used again.
     private var release: Bool?
     /// Transactions that have ended; the engine takes them out of its table.
@@ -130,6 +134,19 @@ final class ServerSession<Port: PostgreSQLPort> {
 
     /// - Parameter own: its number among all that Prism prepares for itself.
     func execute(own: Int, _ sql: () -> String, types: [TypeOID], _ purpose: Purpose) {
+        execute(own: own, sql, types: types, parameters, purpose)
+    }
+
+    /// Whatever is in `parameters` stays there.
+    func executeWithoutParameters(own: Int, _ sql: () -> String, _ purpose: Purpose) {
+        execute(own: own, sql, types: [], Self.noParameters, purpose)
+    }
+
+    private static var noParameters: ParameterList { ParameterList() }
+
+    private func execute(
+        own: Int, _ sql: () -> String, types: [TypeOID], _ parameters: ParameterList, _ purpose: Purpose
+    ) {
         let name: PreparedName
         if !settings.isPooled, let known = cache.ownName(own) {
             name = known
@@ -261,6 +278,7 @@ final class ServerSession<Port: PostgreSQLPort> {
     func giveBack(isReusable: Bool) {
         guard isLeased, release == nil else { return }
         release = isReusable
+        hasNews = true
     }
 
     func takeRelease() -> Bool? {
@@ -285,5 +303,8 @@ final class ServerSession<Port: PostgreSQLPort> {
         return endedTransaction
     }
 
-    func note(ended transaction: TransactionReference) { endedTransaction = transaction }
+    func note(ended transaction: TransactionReference) {
+        endedTransaction = transaction
+        hasNews = true
+    }
 }

@@ -28,8 +28,9 @@ struct SharedBatch {
     var current = -1
     /// How many have run to their end, all before the others: what fails in a batch fails behind them.
     var completed = 0
-    /// It stands between BEGIN and ROLLBACK.
+    /// It needs a transaction around it: there is client SQL in it.
     var isWrapped = false
+    /// BEGIN has been sent, so what follows stands in a transaction that is rolled back.
     var hasBegun = false
     var isCancelled = false
 

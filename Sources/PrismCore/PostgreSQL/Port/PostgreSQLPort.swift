@@ -65,6 +65,29 @@ public struct PreparedName: Hashable, Sendable {
     public static let unnamed = PreparedName(number: 0)
 
     public var text: String { number == 0 ? "" : Self.prefix + "\(number)" }
+
+    /// The text with a zero byte behind it, without memory of its own.
+    public func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 20) { buffer in
+            // From its end: digits, then the prefix.
+            var start = buffer.count - 1
+            buffer[start] = 0
+            if number > 0 {
+                var rest = number
+                repeat {
+                    start -= 1
+                    buffer[start] = CChar(truncatingIfNeeded: 0x30 + rest % 10)
+                    rest /= 10
+                } while rest > 0
+                for byte in Self.prefix.utf8.reversed() {
+                    start -= 1
+                    buffer[start] = CChar(bitPattern: byte)
+                }
+            }
+            guard let base = buffer.baseAddress else { preconditionFailure("a buffer of 20 bytes has an address") }
+            return body(base + start)
+        }
+    }
 }
 
 /// A type's number in `pg_type`; 0 is unknown.

@@ -16,7 +16,9 @@ enum PlainPlan {
             case .word, .quotedIdentifier, .escapedIdentifier:
                 if isCast(line, previous, beforePrevious), !isPlainType(line, token) { return false }
             case .other:
-                if isOperator(line[token.start]), !isContinued(previous, token, line), !isPlainOperator(line, token.start) {
+                if isOperator(line[token.start]), !isContinued(previous, token, line),
+                    !isPlainOperator(line, token.start)
+                {
                     return false
                 }
             default: break

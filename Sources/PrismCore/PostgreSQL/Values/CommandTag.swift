@@ -6,10 +6,11 @@ public struct CommandTag: Equatable, Sendable {
 
     /// - Parameter text: the command tag; empty for a statement that was empty.
     public init(_ text: String) {
-        let words = text.split(separator: " ")
-        word = words.first.map(String.init) ?? ""
+        let bytes = text.utf8
+        word = bytes.firstIndex(of: UInt8(ascii: " ")).map { String(text[..<$0]) } ?? text
         switch word {
-        case "INSERT", "UPDATE", "DELETE", "MERGE": rowsAffected = words.last.flatMap { UInt64($0) } ?? 0
+        case "INSERT", "UPDATE", "DELETE", "MERGE":
+            rowsAffected = bytes.lastIndex(of: UInt8(ascii: " ")).flatMap { UInt64(text[$0...].dropFirst()) } ?? 0
         default: rowsAffected = 0
         }
     }

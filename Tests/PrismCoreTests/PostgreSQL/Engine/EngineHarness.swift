@@ -6,7 +6,8 @@ final class EngineHarness {
     let server = FakeServer()
     let engine: PostgreSQLEngine<FakeServer>
     private let box = Box()
-    private var slots = 0
+    /// The number of the next request.
+    var slots = 0
 
     private final class Box {
         var answers: [String] = []

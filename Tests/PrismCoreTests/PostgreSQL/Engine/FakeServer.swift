@@ -171,6 +171,7 @@ final class FakeServer: PostgreSQLPort {
             say(connection, .described(parameters: parameterTypes, columns: [ServerColumn(name: "n", type: 20)]))
         case .execute(let name):
             guard let sql = connections[connection]?.prepared[name] else { return fail(connection, "26000", .error) }
+            if sql.hasPrefix("BEGIN") || sql == "ROLLBACK" { return control(sql, connection) }
             guard connections[connection]?.status != .failed else { return fail(connection, "25P02", .error) }
             perform(Self.isReset(sql) ? resetReply(sql) : reply(sql), connection)
         case .statement(let sql): control(sql, connection)
