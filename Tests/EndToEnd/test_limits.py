@@ -508,17 +508,16 @@ class PostgreSQLLimitTests(LimitCase):
 
     def test_postgresql_shared_requests(self):
         server = self.postgresql("shared_requests: 2")
-        self.client(server).put("k1", b"v")
         raw = self.raw(server)
         raw.send(*[get(id, b"k1") for id in range(1, 101)])
         self.assertEqual({code(answer) for answer in raw.finals(100).values()}, {"OK"})
 
     def test_postgresql_shared_answer_bytes(self):
         client = self.client(self.postgresql("shared_answer_bytes: 1KiB"))
-        client.put("k", b"x" * 5_000)
+        client.put("shared", b"x" * 5_000)
         for size in (10, 5_000, 10, 500_000, 10):
-            self.assertEqual(len(client.get("k").value), 5_000)
-            self.assertEqual(len(client.query("select repeat('x', $1::int)", [size], read_only=True).scalar()), size)
+            self.assertEqual(len(client.get("shared").value), 5_000)
+            self.assertEqual(len(client.query("select repeat('x', $1::int)", size, read_only=True).scalar()), size)
 
     def test_postgresql_sweep_rows(self):
         server = self.postgresql("connections_min: 0, sweep_rows: 1, sweep_interval: 10ms")
