@@ -19,7 +19,7 @@ run:  ## install what is missing, build, and serve an embedded SQLite file
 .PHONY: build
 build:  ## the release binary, .build/release/prism
 	@scripts/install-dependencies.sh build
-	swift build -c release --product prism
+	swift build -c release --static-swift-stdlib --product prism
 
 .PHONY: test
 test:  ## install what the tests need and run all of them

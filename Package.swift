@@ -7,8 +7,13 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
 ]
 // The data path crosses modules with every request: without this, PrismCore's generic values run unspecialised in
-// PrismSQLite (docs/measurements.md). Not for what a client library will import: a dependency may not have unsafe flags.
-let dataPath = strict + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
+// PrismSQLite (docs/measurements.md). Exclusive access is checked in debug builds and by all tests; in the release binary the
+// checks were a tenth of a short read's CPU. Not for what a client library will import: a dependency may not have unsafe flags.
+let dataPath =
+    strict + [
+        .unsafeFlags(
+            ["-cross-module-optimization", "-enforce-exclusivity=unchecked"], .when(configuration: .release))
+    ]
 
 let package = Package(
     name: "prism",

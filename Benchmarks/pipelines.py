@@ -30,7 +30,7 @@ ROWS = 100_000
 QUERY = "select value from bench_rows where id = $1"
 SLOW = "select pg_sleep(0.2)"
 SLOW_CLIENTS, FAST_CLIENTS = 4, 60
-LIBPQ = "libpq in C, 2 connections, batches of 32"
+LIBPQ = "libpq in C, 4 connections, batches of 64"
 # Clients, requests in flight on each, and who is measured there. A thousand processes of PostgreSQL's own would measure the machine.
 CASES = [(64, 1, ("Prism", "PgBouncer", "PostgreSQL")), (1000, 1, ("Prism", "PgBouncer")),
          (8, 1, ("Prism", "PgBouncer", "PostgreSQL")), (1, 1, ("Prism", "PgBouncer", "PostgreSQL")),
@@ -66,7 +66,7 @@ class Subjects:
 
     def run(self, subject, clients, in_flight, seconds):
         if subject == LIBPQ:
-            done = subprocess.run([self.program, self.cluster.conninfo(), str(seconds), str(ROWS), "2", "32"], check=True,
+            done = subprocess.run([self.program, self.cluster.conninfo(), str(seconds), str(ROWS), "4", "64"], check=True,
                                   capture_output=True, text=True, timeout=seconds + 60)
             return {**json.loads(done.stdout), "p50": None, "p99": None, "cpu": None}
         target = {"Prism": (), "PgBouncer": ("--target", self.pooler.conninfo("postgres"), "--unnamed"),

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 scripts/install-dependencies.sh test
 swift build -c release --product prism-fuzz
-swift build -c release --product prism
+swift build -c release --static-swift-stdlib --product prism
 scripts/python-proto.sh >/dev/null
 
 half=$((${FUZZ_SECONDS:-60} / 2))

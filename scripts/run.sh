@@ -7,7 +7,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 
 scripts/install-dependencies.sh build
-swift build -c release --product prism
+swift build -c release --static-swift-stdlib --product prism
 
 data=${PRISM_DATA:-${XDG_DATA_HOME:-${HOME:-/var/tmp}/.local/share}/prism}
 mkdir -p "$data"

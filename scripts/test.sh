@@ -52,7 +52,7 @@ if [ -x scripts/python-proto.sh ]; then
 fi
 
 step "release build"
-swift build -c release --product prism </dev/null || { add "release build" 0 1 0; finish; }
+swift build -c release --static-swift-stdlib --product prism </dev/null || { add "release build" 0 1 0; finish; }
 
 step "Swift tests"
 swift build --build-tests </dev/null || { add "debug build" 0 1 0; finish; }

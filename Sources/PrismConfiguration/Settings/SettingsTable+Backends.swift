@@ -104,13 +104,13 @@ extension SettingsTable {
             "Prepared statements that a connection keeps, beside Prism's own."
         ).limit("The one used longest ago is dropped."),
         .integer(
-            "shared_connections", \.postgresql.sharedConnections, 2, in: 0...64,
+            "shared_connections", \.postgresql.sharedConnections, 4, in: 0...64,
             """
             Connections on which short reads of all clients travel together, divided among the reactors; of \
             `connections_max`, taken for one batch at a time. `0`: each request has a connection alone.
             """),
         .integer(
-            "shared_requests", \.postgresql.sharedRequests, 32, in: 1...1_024, "Requests that travel in one batch."
+            "shared_requests", \.postgresql.sharedRequests, 64, in: 1...1_024, "Requests that travel in one batch."
         ).limit("The rest waits for the next batch."),
         .size(
             "shared_answer_bytes", \.postgresql.sharedAnswerBytes, kib(64), in: kib(1)...mib(1),

@@ -12,9 +12,13 @@ extension FairQueue {
         let time = max(nanoseconds, QueueRules.costMinNanoseconds)
         func moved(_ mean: UInt64) -> UInt64 { mean - mean / 8 + time / 8 }
         typicalCost = moved(typicalCost)
+        changePast(of: flow) { $0.cost = $0.cost == 0 ? time : moved($0.cost) }
+    }
+
+    /// One look into the table, which is in the way of every request.
+    private mutating func changePast(of flow: Flow, _ change: (inout Past) -> Void) {
         if past.count >= QueueRules.pastFlowsMax, past[flow] == nil { past.removeAll(keepingCapacity: true) }
-        let known = past[flow, default: Past()].cost
-        past[flow, default: Past()].cost = known == 0 ? time : moved(known)
+        change(&past[flow, default: Past()])
     }
 
     /// The flow's next request is taken: it pays for it in advance, with what its requests have taken of late.
@@ -22,11 +26,13 @@ extension FairQueue {
         let flow = lanes[lane].flow
         // A flow that was passed over may be behind it.
         virtualTime = max(virtualTime, lanes[lane].start)
-        let known = past[flow]?.cost ?? 0
-        let cost = (known == 0 ? typicalCost : known) / UInt64(flow.weight)
-        let finish = saturatingSum(virtualTime, max(1, cost))
-        if past.count >= QueueRules.pastFlowsMax, past[flow] == nil { past.removeAll(keepingCapacity: true) }
-        past[flow, default: Past()].finish = finish
+        let (now, typical) = (virtualTime, typicalCost)
+        var finish: UInt64 = 0
+        changePast(of: flow) { past in
+            let cost = (past.cost == 0 ? typical : past.cost) / UInt64(flow.weight)
+            finish = saturatingSum(now, max(1, cost))
+            past.finish = finish
+        }
         latestFinish = max(latestFinish, finish)
         lanes[lane].start = finish
         lanes[lane].order = nextOrder()

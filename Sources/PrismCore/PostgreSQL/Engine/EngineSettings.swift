@@ -31,9 +31,9 @@ public struct EngineSettings: Sendable {
     public var isPooled = false
     /// Connections on which shared batches run at the same time; of `pool`, taken for one batch at a time. 0: every request has a
     /// connection alone.
-    public var sharedConnectionsMax = 2
+    public var sharedConnectionsMax = 4
     /// Requests in one batch.
-    public var sharedBatchMax = 32
+    public var sharedBatchMax = 64
     /// Where several connections are free for batches, what waits is divided among them, but not into less than this.
     public var sharedBatchMin = 8
     /// A larger answer is made on a leased connection, bytes.

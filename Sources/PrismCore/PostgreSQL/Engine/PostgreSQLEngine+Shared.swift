@@ -125,7 +125,11 @@ extension PostgreSQLEngine {
         if let ended = session.takeEndedBatch() {
             if let runner = ended.runner { shared.runners[runner] = .idle }
             if !ended.flows.isEmpty { shared.guardTime.ran(in: ended.nanoseconds) }
-            for flow in ended.flows { shared.queue.served(flow, in: ended.nanoseconds / UInt64(ended.flows.count)) }
+            var last: Flow?
+            for flow in ended.flows where flow != last {
+                shared.queue.served(flow, in: ended.nanoseconds / UInt64(ended.flows.count))
+                last = flow
+            }
         }
         for rerun in session.takeReruns() where !rerun.job.isDetached {
             if rerun.job.batches > 0 { shared.totals.reruns += 1 }
