@@ -37,6 +37,15 @@ create domain hostile.settled as text check (hostile.settles(value));
 create function hostile.step(bigint, bigint) returns bigint language plpgsql as
     $$ begin perform set_config('app.tenant', 'evil', false), pg_advisory_lock_shared(817); return $2; end $$;
 create aggregate hostile.collect(bigint) (sfunc = hostile.step, stype = bigint, initcond = '0');
+create aggregate hostile.first(bigint) (sfunc = hostile.step, stype = bigint, initcond = '0');
+create view hostile.rows as values (hostile.hold(818)), (2);
+create view hostile.limited as select a from hostile.t limit hostile.hold(819);
+create view hostile.absent as select a from hostile.t where hostile.hold(a) not in (select a + 1 from hostile.t);
+create view hostile.framed as select sum(a) over (order by a rows between hostile.hold(820) preceding and current row) from hostile.t;
+create table hostile.parts (k bigint, a bigint) partition by list (k);
+create table hostile.parts_1 partition of hostile.parts for values in (1);
+insert into hostile.parts values (1, 1);
+create view hostile.pruned as select * from hostile.parts where hostile.hold(a) > 0;
 create function hostile.read_write(mark text) returns text language plpgsql as
     $$ begin perform set_config('transaction_read_only', 'off', false); insert into public.journal values (mark, 'hostile');
        return 'written'; end $$;
@@ -94,6 +103,8 @@ QUIET = (
     "select operator(hostile.###) 4709::bigint", "select t.held from hostile.t", "select (t).held from hostile.t as t",
     "select held(t) from hostile.t", "table hostile.holding", "select * from hostile.holding",
     "select 4710::bigint::hostile.box", "select cast(4710::bigint as hostile.box)", "select pg_advisory_unlock_all()",
+    "select hostile.first(1::bigint)", "table hostile.rows", "table hostile.limited", "table hostile.absent", "table hostile.framed",
+    "select * from hostile.pruned where k = 1", "select E'x\\ny', t.held from hostile.t", "select 'x\ny', held(t) from hostile.t",
     "select 'x'::hostile.settled", "select hostile.collect(1::bigint)", "select * from (select 1) a, lateral hostile.hold(4711) b",
     "select 1 order by hostile.hold(4712)", "select 1 limit hostile.hold(1)", "select note from marked for update",
     "select rank() over (order by hostile.hold(4716))", "select 1 group by hostile.hold(4717)", "select array[hostile.hold(4718)]",

@@ -315,6 +315,13 @@ backends:
         self.assertGreater(sum(count for key, count in answers.items() if key.startswith("hasty") and "DEADLINE" in key), 0)
         self.assertGreater(sum(count for key, count in answers.items() if key.startswith("hasty") and "CANCELLED" in key), 0)
         self.assert_pristine(expected)
+        # Otherwise nothing was shared that could have been seen.
+        batches, together = (float(re.search(rf'prism_shared_{what}_total\{{backend="main"\}} (\S+)',
+                                             self.server.admin("GET", "/metrics")[1]).group(1)) for what in ("batches", "requests"))
+        if FULL:
+            print(f"    {together:,.0f} requests in {batches:,.0f} batches")
+        self.assertGreater(together, requests / 20)
+        self.assertGreater(together, batches * 1.2)
         return answers, fates
 
     def test_nobody_sees_what_is_anothers(self):

@@ -15,7 +15,7 @@ struct PlainPlanTests {
             "Index Scan using t_pkey on public.t", "  Output: id, value", "  Index Cond: (t.id = $1)",
             "  ->  Function Scan on pg_catalog.generate_series g", "        Function Call: generate_series(1, 20)",
             "  Output: (count(*)), PARTIAL sum((x)::numeric(10,2))", "  InitPlan 1 (returns $0)",
-            "  Filter: ((t.name ~~ 'a(b'::text) AND (hashed SubPlan 1))", "  Sort Key: t.a DESC, t.b COLLATE \"C\"",
+            "  Filter: ((t.name ~~ 'a(b'::text) AND t.flag)", "  Sort Key: t.a DESC, t.b COLLATE \"C\"",
             "  Output: ((j -> 'a'::text) ->> 0), (ts)::timestamp with time zone, '{1,2}'::integer[]",
             "  Output: CASE WHEN (a IS NULL) THEN 1 ELSE 2 END, COALESCE(b, 'x'::character varying)",
         ] {
@@ -31,6 +31,9 @@ struct PlainPlanTests {
             "  Output: ('x'::text)::\"Settled\"",
             "  Output: (### '1'::bigint)", "  Output: OPERATOR(hostile.###) '4709'::bigint",
             "  Filter: (t.tenant = current_setting('app.tenant'::text))", "  Output: \"Run It\"('x'::text)",
+            "  Output: first(a)", "  Output: 'x\ny'::text, held(t.*)", "  Subplans Removed: 2",
+            "  ->  Values Scan on \"*VALUES*\"",
+            "  Filter: (NOT (hashed SubPlan 1))", "  Output: sum(a) OVER (?)",
             "  Function Call: pg_catalog.pg_advisory_lock(1)",
         ] {
             #expect(!isPlain(line), "\(line)")

@@ -14,8 +14,6 @@ final class EngineContext<Port: PostgreSQLPort> {
     /// Why no statement on Prism's own tables may be sent; nil: it may.
     var ownTablesRefusal: String?
     private var scratch = ByteQueue()
-    /// For a look at a request before it has a connection.
-    let decoding: Arena
     // How Prism's own reads have run.
     private var getStanding = SharedStanding(isTrusted: true)
     private var getManyStanding = SharedStanding(isTrusted: true)
@@ -25,7 +23,6 @@ final class EngineContext<Port: PostgreSQLPort> {
         self.settings = settings
         self.port = port
         self.sink = sink
-        decoding = Arena(limitBytes: settings.limits.decodeBytesMax, firstBlockBytes: 16 << 10)
         knowledge = StatementKnowledge(capacity: settings.knownStatementsMax)
     }
 
@@ -60,8 +57,10 @@ final class EngineContext<Port: PostgreSQLPort> {
         }
     }
 
-    /// Something befell a batch that it was in.
+    /// Something befell a batch because of it.
     func mustProve(_ job: Job) { change(job) { $0.mustProve() } }
+
+    func ranShared(_ job: Job) { change(job) { $0.ranShared() } }
 
     /// It has been answered from a connection that it had alone.
     func ranAlone(_ job: Job, bytes: Int) {

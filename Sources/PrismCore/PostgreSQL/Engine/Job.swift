@@ -71,6 +71,7 @@ final class Job {
     /// Of the statement, once it is known.
     var known: KnownStatement?
     var unitsStartedNanoseconds: UInt64 = 0
+    var hasAskedForPlan = false
 
     // In a shared batch.
     /// On which connection it is in one; -1: in none.

@@ -61,7 +61,7 @@ extension PostgreSQLEngine {
         switch job.item.kind {
         case .get, .getMany, .count: return context.ownStanding(job.item.kind)?.isTrusted == true
         // Its statement is looked at when it is its turn.
-        case .query: return job.item.isReadOnly
+        case .query: return job.item.isReadOnly && !context.settings.isPooled
         default: return false
         }
     }
@@ -83,10 +83,13 @@ extension PostgreSQLEngine {
     /// - Returns: when it must be called again at the latest.
     func advanceShared() -> UInt64 {
         while let waiter = shared.queue.popExpired(now: context.now) { refuse(waiter.reference, .acquireTimeout) }
-        for runner in shared.runners.indices where shared.runners[runner] == .idle && !shared.queue.isEmpty {
+        // What one runner takes may all go alone: then it looks again.
+        while !shared.queue.isEmpty, let runner = shared.runners.firstIndex(of: .idle) {
+            let waiting = shared.queue.count
             shared.runners[runner] = .acquiring
             pool.acquire(SharedPipelines.reference(runner), now: context.now)
             perform()
+            if shared.runners[runner] == .idle, shared.queue.count >= waiting { break }
         }
         return shared.queue.nextExpiryNanoseconds ?? .max
     }
@@ -131,9 +134,21 @@ extension PostgreSQLEngine {
                 last = flow
             }
         }
-        for rerun in session.takeReruns() where !rerun.job.isDetached {
+        if shared.queue.isEmpty { shared.queue.backendIsIdle() }
+    }
+
+    /// How those go on that a batch has not answered.
+    func runAgain(_ reruns: [Rerun]) {
+        for rerun in reruns where !rerun.job.isDetached {
             if rerun.job.batches > 0 { shared.totals.reruns += 1 }
-            if rerun.isAlone { lease(for: rerun.job) } else { share(rerun.job) }
+            // Who has been let in once is not refused because of somebody else's error.
+            if rerun.isAlone || !enter(rerun.job) { lease(for: rerun.job) }
         }
+    }
+
+    private func enter(_ job: Job) -> Bool {
+        shared.queue.push(
+            SharedPipelines.Waiter(reference: job.reference), id: job.reference, flow: job.item.flow,
+            deadline: .max, now: context.now) == .queued
     }
 }

@@ -195,6 +195,8 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
             finishTurn(session)
         }
         next = min(next, advanceShared(), pool.nextDeadline)
+        // Of batches that have just begun as well.
+        for session in sessions { next = min(next, session?.batch?.guardAt ?? .max) }
         if let item = sweeper.due(now: context.now, isWorkable: !isStopping && schemaProblem == nil && !pool.isDown) {
             pool.acquire(item, now: context.now)
             perform()
@@ -227,6 +229,7 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
 
     private func lease(_ connection: ServerConnectionReference, to waiter: RequestReference) {
         guard let session = session(connection) else {
+            refuse(waiter, .acquireTimeout)
             return pool.release(connection, isReusable: false, now: context.now)
         }
         session.isLeased = true
@@ -265,7 +268,14 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
         session.hasNews = false
         if let transaction = session.takeEndedTransaction() { transactions[transaction] = nil }
         takeEnded(session)
-        guard var isReusable = session.takeRelease() else { return }
+        let reruns = session.takeReruns()
+        if let isReusable = session.takeRelease() { release(session, isReusable) }
+        // Behind the release: what goes alone may have this connection.
+        if !reruns.isEmpty { runAgain(reruns) }
+    }
+
+    private func release(_ session: ServerSession<Port>, _ isReusable: Bool) {
+        var isReusable = isReusable
         if isReusable, context.port.keepsLargeMessage(session.connection) { isReusable = false }
         session.isLeased = false
         if session.sweep != .none {

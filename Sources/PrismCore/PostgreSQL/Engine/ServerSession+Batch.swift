@@ -20,7 +20,7 @@ extension ServerSession {
         }
         if entered.hasBegun {
             // A shared statement names nothing that locks. What it may do all the same is undone before long.
-            if context.now >= unlockAt {
+            if context.now >= unlockAt, !settings.isPooled {
                 unlockAt = saturatingSum(context.now, BatchFrame.unlockNanoseconds)
                 sendReset(statement: SessionReset.unlocking)
             }
@@ -122,7 +122,8 @@ extension ServerSession {
             } else {
                 try receivedKeyValueRow(row, 0, job)
             }
-            guard answer.arena.usedBytes <= settings.sharedResultBytesMax * 4 else { throw AnswerBuilder.outOfMemory }
+            // As the answer alone will be measured; in memory it takes some ten times as much.
+            guard results.builder?.bytes ?? 0 <= settings.sharedResultBytesMax else { throw AnswerBuilder.outOfMemory }
         }
     }
 
@@ -155,16 +156,18 @@ extension ServerSession {
         if failure == nil, status != .idle { retire("a shared batch left a transaction behind") }
         var isTrusted = !isRetired
         if case .control? = failure?.purpose { isTrusted = false }
-        let culprit = failure == nil || batch.isCancelled ? nil : batch.completed
+        // Also of a batch that was cancelled: the one that ran has held up the others.
+        let culprit = failure == nil ? nil : batch.completed
         if let failure, case .member(let index) = failure.purpose { forgetStale(batch.members[index], failure.error) }
         let bytes = output.bytes
         for (index, member) in batch.members.enumerated() where member.isAttached {
             if isTrusted, let answer = member.answer {
+                context.ranShared(member.job)
                 context.finish(member.job, UnsafeRawBufferPointer(rebasing: bytes[answer]))
                 continue
             }
             if index == culprit { context.mustProve(member.job) }
-            let isAlone = batch.isCancelled || !isTrusted || member.isRefused || index == culprit
+            let isAlone = !isTrusted || member.isRefused || index == culprit
             rerun(member.job, isAlone: isAlone || member.job.batches > 0)
         }
         endBatch(batch)
@@ -172,6 +175,8 @@ extension ServerSession {
 
     private func forgetStale(_ member: SharedBatch.Member, _ error: ServerError) {
         guard SQLStateMapping.isStalePlan(error) else { return }
+        // Something was defined anew: what its plan shows as well, perhaps.
+        member.job.known?.certificate = nil
         guard let name = member.name else { return cache.removeAllOwn() }
         if error.sqlState == "26000" { cache.remove(name) } else { cache.condemn(name) }
     }
@@ -200,8 +205,22 @@ extension ServerSession {
         job.isDetached = true
         job.frame = nil
         guard let batch, batch.attachedCount == 0 else { return }
-        self.batch?.isCancelled = true
+        stopBatch()
+    }
+
+    /// The batch is cancelled in the database, whenever that may be done: another connection takes its place.
+    private func stopBatch() {
+        batch?.isCancelled = true
+        batch?.guardAt = .max
+        giveUpRunner()
         stopRunning()
+    }
+
+    private func giveUpRunner() {
+        guard let runner = batch?.runner else { return }
+        batch?.runner = nil
+        ended = EndedBatch(runner: runner, nanoseconds: 0, flows: [])
+        hasNews = true
     }
 
     /// The time of the guard: whoever shares the connection with something slow is no longer held back by it.
@@ -210,16 +229,13 @@ extension ServerSession {
         guard let batch, !batch.isCancelled else { return .max }
         guard context.now >= batch.guardAt else { return batch.guardAt }
         self.batch?.guardAt = .max
-        for member in batch.members { context.mustProve(member.job) }
         if batch.attachedCount > 1 {
-            self.batch?.isCancelled = true
-            stopRunning()
-        } else {
-            // It waits for nobody but itself: its connection is as good as leased.
-            ended = EndedBatch(runner: batch.runner, nanoseconds: 0, flows: [])
-            hasNews = true
-            self.batch?.runner = nil
+            stopBatch()
+            return min(fence.nextDeadline, givesUpAt)
         }
+        // It waits for nobody but itself: its connection is as good as leased.
+        for member in batch.members { context.mustProve(member.job) }
+        giveUpRunner()
         return .max
     }
 }

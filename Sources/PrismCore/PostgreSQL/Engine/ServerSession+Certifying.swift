@@ -3,33 +3,49 @@ import PrismWire
 /// What a read-only statement runs behind its text is looked at once, before it may share a pipeline with others.
 extension ServerSession {
     func needsCertificate(_ known: KnownStatement, _ job: Job) -> Bool {
-        known.mayShare && known.certificate == nil && job.item.kind == .query && job.item.isReadOnly
-            && job.item.transaction == .none && settings.sharedConnectionsMax > 0 && !settings.isPooled
+        known.mayShare && known.certificate == nil && !job.hasAskedForPlan && job.item.kind == .query
+            && job.item.isReadOnly && job.item.transaction == .none && settings.sharedConnectionsMax > 0
+            && !settings.isPooled
     }
 
-    /// Asks for the statement's plan, as it is for any parameters.
+    /// Asks for the statement's plan, as it is for any parameters, and for what a plan does not show.
     func certify(_ client: ClientStatement, _ known: KnownStatement, _ job: Job) {
         job.stage = .certifying
         job.known = known
-        isPlanPlain = true
+        job.hasAskedForPlan = true
+        plan.removeAll(keepingCapacity: true)
+        // The domain of a parameter has checks, which run when it is bound.
+        isPlanPlain = known.parameters.allSatisfy { $0 < PlainPlan.firstOwnObject }
         let name = prepared(client.sql, known)
         sendStatement(BatchFrame.begin, .control)
         sendStatement("SET LOCAL plan_cache_mode TO force_generic_plan", .control)
         let arguments = Array(repeating: "NULL", count: known.parameters.count).joined(separator: ",")
         sendStatement(
             "EXPLAIN (VERBOSE, COSTS OFF) EXECUTE \(name.text)\(arguments.isEmpty ? "" : "(\(arguments))")", .plan)
+        sendStatement(PlainPlan.hidden, .hidden)
         sendStatement(BatchFrame.end, .control)
         sendSync(.jobSync)
     }
 
+    /// A line of the plan. A text in it may go on in the next one, so all are judged together.
     func receivedPlan(_ row: ServerRow) {
         guard let line = row.values.first, isPlanPlain else { return }
-        isPlanPlain = PlainPlan.isPlain(line)
+        guard plan.count + line.count < PlainPlan.bytesMax else {
+            isPlanPlain = false
+            return
+        }
+        plan.append(contentsOf: line)
+        plan.append(UInt8(ascii: "\n"))
     }
 
-    /// - Parameter isKnown: false: the plan could not be had.
-    func certified(_ job: Job, _ request: RequestMessage, isKnown: Bool) throws(Failure) {
-        job.known?.certificate = isKnown && isPlanPlain
+    /// - Parameter error: why the plan could not be had.
+    func certified(_ job: Job, _ request: RequestMessage, _ error: ServerError?) throws(Failure) {
+        if let error {
+            // What is wrong with the statement stays; what befell the attempt may pass.
+            if !["40", "53", "55", "57", "58"].contains(error.sqlState.prefix(2)) { job.known?.certificate = false }
+        } else {
+            job.known?.certificate = isPlanPlain && plan.withUnsafeBytes { PlainPlan.isPlain($0) }
+        }
         if status != .idle { sendStatement("ROLLBACK", .control) }
         job.stage = .waiting
         try proceed(job, request)

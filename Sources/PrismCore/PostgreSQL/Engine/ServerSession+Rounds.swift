@@ -156,7 +156,7 @@ extension ServerSession {
     func roundEnded(_ job: Job, _ failure: (purpose: Purpose, error: ServerError)?) {
         guard let request else { return retire("a round ended without its request") }
         do throws(Failure) {
-            if case .certifying = job.stage { return try certified(job, request, isKnown: failure == nil) }
+            if case .certifying = job.stage { return try certified(job, request, failure?.error) }
             if let failure {
                 if var own = job.failure {
                     // What was taken to stand has been refused at the commit.

@@ -17,6 +17,7 @@ final class ServerSession<Port: PostgreSQLPort> {
         case typeNames
         case typeNumber
         case plan
+        case hidden
         case begin
         case claimKey
         case findKey
@@ -89,6 +90,8 @@ final class ServerSession<Port: PostgreSQLPort> {
     var learning = Learning()
     /// Nothing in the plan that is being looked at speaks against sharing.
     var isPlanPlain = false
+    /// The plan that is being looked at.
+    var plan: [UInt8] = []
 
     /// Set by the engine while somebody has the connection.
     var isLeased = false
@@ -230,6 +233,7 @@ final class ServerSession<Port: PostgreSQLPort> {
         case .typeNames: learnTypeName(row)
         case .typeNumber: learnTypeNumber(row)
         case .plan: receivedPlan(row)
+        case .hidden: isPlanPlain = false
         default: break
         }
     }

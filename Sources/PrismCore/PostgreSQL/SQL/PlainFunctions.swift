@@ -20,15 +20,35 @@ enum PlainFunctions {
         }
     }
 
+    /// In a plan keywords are printed in capitals, so a name in small letters is a function, or a type with its modifier.
+    static func isUnknownCallInPlan(
+        _ text: UnsafeRawBufferPointer, _ token: SQLScanner.Token, behind previous: SQLScanner.Token
+    ) -> Bool {
+        switch token.kind {
+        case .quotedIdentifier, .escapedIdentifier: return true
+        case .word:
+            guard previous.kind != .dot else { return true }
+            let word = String(decoding: text[token.start...].prefix { SQLScanner.continuesWord($0) }, as: UTF8.self)
+            if let first = word.utf8.first, first &- 0x41 < 26 { return !keywords.contains(word.lowercased()) }
+            return !functions.contains(word) && !modified.contains(word)
+        default: return false
+        }
+    }
+
+    /// Types that are printed with a modifier behind them.
+    private static let modified: Set<String> = [
+        "bit", "bpchar", "character", "interval", "numeric", "time", "timestamp", "varying",
+    ]
+
     /// From the grammar: what may stand before a parenthesis without calling anything by that name.
     private static let keywords: Set<String> = names(
         """
         all and any array as between bigint bit by case cast char character coalesce collate cross cube current_date \
-        current_time current_timestamp dec decimal distinct else except exists extract filter first float from full group \
-        grouping greatest having ilike in inner int integer intersect interval is join last lateral least left like limit \
-        localtime localtimestamp materialized natural next normalize not notnull null nullif numeric offset on or order outer \
-        over overlay partition position precision preceding range recursive right rollup row rows select sets similar smallint \
-        some substring symmetric table then time timestamp to treat trim union unknown using values varbit varchar varying \
+        current_time current_timestamp dec decimal distinct else except exists extract filter float from full group \
+        grouping greatest having ilike in inner int integer intersect interval is join lateral least left like limit \
+        localtime localtimestamp materialized natural normalize not notnull null nullif numeric offset on or order outer \
+        overlay position precision right rollup row select sets similar smallint \
+        some substring symmetric table then time timestamp to treat trim union using values varbit varchar varying \
         when where with within
         """)
 
@@ -43,13 +63,13 @@ enum PlainFunctions {
         every exp factorial first_value float4 float8 floor format gcd gen_random_uuid generate_series generate_subscripts \
         get_bit get_byte host initcap int2 int4 int4range int8 int8range isempty isfinite json_agg json_array_elements \
         json_array_elements_text json_array_length json_build_array json_build_object json_each json_each_text \
-        json_extract_path json_extract_path_text json_object json_object_agg json_object_keys json_populate_record \
-        json_populate_recordset json_strip_nulls json_to_record json_to_recordset json_typeof jsonb_agg \
+        json_extract_path json_extract_path_text json_object json_object_agg json_object_keys \
+        json_strip_nulls json_typeof jsonb_agg \
         jsonb_array_elements jsonb_array_elements_text jsonb_array_length jsonb_build_array jsonb_build_object jsonb_each \
         jsonb_each_text jsonb_extract_path jsonb_extract_path_text jsonb_insert jsonb_object jsonb_object_agg \
         jsonb_object_keys jsonb_path_exists jsonb_path_match jsonb_path_query jsonb_path_query_array \
-        jsonb_path_query_first jsonb_populate_record jsonb_populate_recordset jsonb_pretty jsonb_set jsonb_strip_nulls \
-        jsonb_to_record jsonb_to_recordset jsonb_typeof justify_days justify_hours justify_interval lag last_value lcm lead \
+        jsonb_path_query_first jsonb_pretty jsonb_set jsonb_strip_nulls \
+        jsonb_typeof justify_days justify_hours justify_interval lag last_value lcm lead \
         length ln log log10 lower lpad ltrim make_date make_interval make_time make_timestamp make_timestamptz max md5 min \
         min_scale mod mode now nth_value ntile num_nonnulls num_nulls numrange octet_length percent_rank percentile_cont \
         percentile_disc pi plainto_tsquery phraseto_tsquery power quote_ident quote_literal quote_nullable radians random \

@@ -4,15 +4,43 @@
 ///
 /// Not seen: an operator of somebody's own that has the sign of a built-in one.
 enum PlainPlan {
-    /// One line of a plan.
+    /// Objects with lower numbers are PostgreSQL's own.
+    static let firstOwnObject: TypeOID = 16_384
+    /// Longer plans are not looked at.
+    static let bytesMax = 64 << 10
+
+    /// Parts of a plan that do not show all that they run: pruned partitions with their filters, the rows of VALUES, what stands left
+    /// of NOT IN, the frame of a window.
+    private static let silent: [[UInt8]] = ["Subplans Removed", "Values Scan", "SubPlan", "OVER"].map { Array($0.utf8) }
+
+    /// Asked behind the EXPLAIN, in its transaction: a row for what no plan shows. Views and row security among the relations
+    /// that the statement has locked; and, anywhere in the database, casts and operators that look like PostgreSQL's own, or are not
+    /// printed, by functions in SQL or another language.
+    static let hidden = """
+        SELECT 1 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation \
+        WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' \
+        AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
+        AND c.oid >= \(firstOwnObject) AND (c.relrowsecurity OR c.relkind NOT IN ('r', 'p', 'i', 'I', 'm', 't', 'S')) \
+        UNION ALL SELECT 1 FROM (SELECT castfunc AS function FROM pg_catalog.pg_cast \
+        WHERE castcontext = 'i' OR casttarget < \(firstOwnObject) \
+        UNION ALL SELECT oprcode FROM pg_catalog.pg_operator \
+        WHERE oprname IN (SELECT oprname FROM pg_catalog.pg_operator WHERE oid < \(firstOwnObject))) AS o \
+        JOIN pg_catalog.pg_proc p ON p.oid = o.function JOIN pg_catalog.pg_language g ON g.oid = p.prolang \
+        WHERE p.oid >= \(firstOwnObject) AND g.lanname NOT IN ('internal', 'c') AND NOT EXISTS (\
+        SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid \
+        AND d.deptype = 'e') LIMIT 1
+        """
+
+    /// A whole plan.
     static func isPlain(_ line: UnsafeRawBufferPointer) -> Bool {
+        for part in silent where contains(line, part) { return false }
         var scanner = SQLScanner(line)
         var previous = SQLScanner.Token(kind: .other, start: 0, word: .none)
         var beforePrevious = previous
         while let token = scanner.next() {
             switch token.kind {
             case .open:
-                if PlainFunctions.isUnknownCall(line, previous, behind: beforePrevious) { return false }
+                if PlainFunctions.isUnknownCallInPlan(line, previous, behind: beforePrevious) { return false }
             case .word, .quotedIdentifier, .escapedIdentifier:
                 if isCast(line, previous, beforePrevious), !isPlainType(line, token) { return false }
             case .other:
@@ -27,6 +55,13 @@ enum PlainPlan {
             previous = token
         }
         return true
+    }
+
+    private static func contains(_ text: UnsafeRawBufferPointer, _ part: [UInt8]) -> Bool {
+        guard text.count >= part.count else { return false }
+        return (0...text.count - part.count).contains { start in
+            part.indices.allSatisfy { text[start + $0] == part[$0] }
+        }
     }
 
     private static func isCast(
