@@ -107,7 +107,7 @@ enum MetricsText {
     ) {
         out.family(name, .counter, help)
         for backend in snapshot.backends {
-            if let shared = backend.shared { out.sample(name, [("backend", backend.name)], shared[keyPath: field]) }
+            out.sample(name, [("backend", backend.name)], backend.shared[keyPath: field])
         }
     }
 

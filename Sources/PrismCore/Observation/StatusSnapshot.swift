@@ -33,8 +33,8 @@ public struct StatusSnapshot: Sendable {
         public var isOverloaded = false
         /// Requests refused because by estimate they would have been answered too late.
         public var lateTotal: UInt64 = 0
-        /// PostgreSQL only.
-        public var shared: SharedTotals?
+        /// Of SQLite nothing.
+        public var shared = SharedTotals()
         /// Connections by state. SQLite: `reader`, `leased`, `writer`; PostgreSQL: `idle`, `leased`, `connecting`,
         /// `control`.
         public var connections: [String: Int]
