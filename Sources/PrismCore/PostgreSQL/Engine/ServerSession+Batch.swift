@@ -8,7 +8,8 @@ extension ServerSession {
     /// Begins a batch of requests that may share one. The connection is clear.
     func startBatch(_ jobs: [Job], runner: Int, guardNanoseconds: UInt64) {
         var batch = SharedBatch(
-            runner: runner, startedNanoseconds: context.now, guardAt: saturatingSum(context.now, guardNanoseconds))
+            runner: runner, startedNanoseconds: context.now, guardNanoseconds: guardNanoseconds,
+            guardAt: saturatingSum(context.now, guardNanoseconds))
         batch.isWrapped = jobs.contains { $0.item.kind == .query }
         self.batch = batch
         output.removeAll(keepingUpTo: 1 << 18)
@@ -159,6 +160,9 @@ extension ServerSession {
         // Also of a batch that was cancelled: the one that ran has held up the others.
         let culprit = failure == nil ? nil : batch.completed
         if let failure, case .member(let index) = failure.purpose { forgetStale(batch.members[index], failure.error) }
+        if let culprit, batch.members.indices.contains(culprit), isToBlame(batch.members[culprit], batch) {
+            context.mustProve(batch.members[culprit].job)
+        }
         let bytes = output.bytes
         for (index, member) in batch.members.enumerated() where member.isAttached {
             if isTrusted, let answer = member.answer {
@@ -166,11 +170,17 @@ extension ServerSession {
                 context.finish(member.job, UnsafeRawBufferPointer(rebasing: bytes[answer]))
                 continue
             }
-            if index == culprit { context.mustProve(member.job) }
             let isAlone = !isTrusted || member.isRefused || index == culprit
             rerun(member.job, isAlone: isAlone || member.job.batches > 0)
         }
         endBatch(batch)
+    }
+
+    /// Whether the one that did not come to its end is why others have to run again: not if it was stopped soon, only because nobody
+    /// waited any more.
+    private func isToBlame(_ member: SharedBatch.Member, _ batch: SharedBatch) -> Bool {
+        !batch.isCancelled || member.isAttached
+            || context.now - min(context.now, batch.startedNanoseconds) >= batch.guardNanoseconds / 4
     }
 
     private func forgetStale(_ member: SharedBatch.Member, _ error: ServerError) {
@@ -185,7 +195,7 @@ extension ServerSession {
     func batchLost() {
         guard let batch else { return }
         self.batch = nil
-        for member in batch.members { rerun(member.job, isAlone: true) }
+        for member in batch.members where member.isAttached { rerun(member.job, isAlone: true) }
         endBatch(batch)
     }
 
@@ -212,6 +222,7 @@ extension ServerSession {
     private func stopBatch() {
         batch?.isCancelled = true
         batch?.guardAt = .max
+        batch?.leavesAt = saturatingSum(context.now, SharedBatch.stopNanoseconds)
         giveUpRunner()
         stopRunning()
     }
@@ -229,14 +240,29 @@ extension ServerSession {
         guard let batch, !batch.isCancelled else { return .max }
         guard context.now >= batch.guardAt else { return batch.guardAt }
         self.batch?.guardAt = .max
-        if batch.attachedCount > 1 {
+        // Also if only one is waited for: it may be held up by another.
+        if batch.members.count > 1 {
             stopBatch()
-            return min(fence.nextDeadline, givesUpAt)
+            return nextStep
         }
         // It waits for nobody but itself: its connection is as good as leased.
         for member in batch.members { context.mustProve(member.job) }
         giveUpRunner()
         return .max
+    }
+
+    /// When something is to be done about a cancel that has been asked for.
+    var nextStep: UInt64 { min(fence.nextDeadline, givesUpAt, batch?.leavesAt ?? .max) }
+
+    /// The server has not stopped the batch, or does not say so: whoever waits goes on elsewhere. It only reads, so that it may well
+    /// run twice.
+    func leaveBatchThatDoesNotStop() {
+        guard let batch, context.now >= batch.leavesAt else { return }
+        self.batch?.leavesAt = .max
+        for (index, member) in batch.members.enumerated() where member.isAttached {
+            self.batch?.members[index].hasLeft = true
+            rerun(member.job, isAlone: member.job.batches > 0)
+        }
     }
 }
 

@@ -46,8 +46,9 @@ extension ServerSession {
             conclude("the server did not stop within cancel_timeout")
             return .max
         }
+        leaveBatchThatDoesNotStop()
         perform(fence.advance(to: context.now))
-        return min(fence.nextDeadline, givesUpAt)
+        return nextStep
     }
 
     private func perform(_ step: CancelFence.Step) {

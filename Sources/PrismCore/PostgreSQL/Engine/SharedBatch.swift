@@ -14,15 +14,22 @@ struct SharedBatch {
         /// Its rows are dropped: it runs again alone.
         var isRefused = false
 
-        /// Whether somebody waits for its answer.
-        var isAttached: Bool { !job.isDetached }
+        /// It has gone on elsewhere, because the server does not stop the batch.
+        var hasLeft = false
+
+        /// Whether somebody waits for its answer from here.
+        var isAttached: Bool { !hasLeft && !job.isDetached }
     }
 
     /// Which of the engine's runners has the connection; nil: it has been given up, the connection is as good as leased.
     var runner: Int?
     let startedNanoseconds: UInt64
-    /// When it has taken so long that its members are no longer held back by each other; `.max`: nothing is to be done then.
+    /// How long its members may be held back by each other.
+    let guardNanoseconds: UInt64
+    /// When that time is over; `.max`: nothing is to be done then.
     var guardAt: UInt64
+    /// When its members go on elsewhere, although the server has not stopped it; `.max`: not yet known, or done.
+    var leavesAt = UInt64.max
     var members: [Member] = []
     /// The member whose rows are coming.
     var current = -1
@@ -33,6 +40,9 @@ struct SharedBatch {
     /// BEGIN has been sent, so what follows stands in a transaction that is rolled back.
     var hasBegun = false
     var isCancelled = false
+
+    /// After the guard, a cancel has as long to be obeyed: then its members do not wait for it.
+    static let stopNanoseconds: UInt64 = 100_000_000
 
     var attachedCount: Int { members.reduce(0) { $0 + ($1.isAttached ? 1 : 0) } }
 }

@@ -153,6 +153,73 @@ struct SharedPipelineTests {
         #expect(harness.server.log.filter { $0.hasPrefix("BEGIN") }.count == 1)
     }
 
+    @Test("One whose neighbour is slow and not waited for any more is not held up by it")
+    func headOfLineDetached() {
+        let harness = harness(connections: 3)
+        let slow = harness.submit(.query(1), readOnly: true)
+        harness.submit(.query(2), readOnly: true)
+        harness.advance()
+        #expect(harness.cancel(slow) == .stopped)
+        harness.server.now += 20_000_000
+        harness.advance()
+        #expect(harness.server.cancels.count == 1)
+        harness.server.step(harness.server.cancels[0])
+        harness.server.failNext(harness.server.cancels[0], "57014")
+        harness.server.clearLog()
+        harness.server.run()
+        harness.server.returnCancels()
+        harness.tick()
+        #expect(harness.takeAnswers() == ["2 OK"])
+        // The slow one has been noticed, although nobody waited: its text runs alone until it is quick.
+        #expect(harness.server.log.contains { $0.hasPrefix("BEGIN") })
+    }
+
+    @Test("Members of a batch that the server does not stop go on elsewhere, and are answered once")
+    func stuck() {
+        let harness = harness(connections: 4)
+        harness.submit(.query(1), readOnly: true)
+        harness.submit(.query(2), readOnly: true)
+        harness.advance()
+        let stuck = harness.server.working
+        harness.server.now += 20_000_000
+        harness.advance()
+        harness.server.now += 99_999_999
+        harness.advance()
+        #expect(harness.server.working == stuck)
+        harness.server.now += 1
+        harness.advance()
+        for _ in 0..<2 {
+            harness.advance()
+            for connection in harness.server.working where connection != stuck[0] {
+                while harness.server.step(connection) {}
+            }
+        }
+        #expect(harness.takeAnswers().sorted() == ["1 OK", "2 OK"])
+        // What comes of it in the end is nobody's.
+        harness.server.run()
+        harness.server.returnCancels()
+        harness.tick()
+        #expect(harness.takeAnswers().isEmpty)
+        #expect(harness.engine.snapshot.idle == 4)
+    }
+
+    @Test("A batch that is left and lost is run again once")
+    func stuckAndLost() {
+        let harness = harness(connections: 3)
+        harness.submit(.query(1), readOnly: true)
+        harness.submit(.query(2), readOnly: true)
+        harness.advance()
+        let stuck = harness.server.working[0]
+        for step: UInt64 in [20_000_000, 100_000_000] {
+            harness.server.now += step
+            harness.advance()
+        }
+        harness.server.lose(stuck)
+        harness.tick()
+        harness.tick()
+        #expect(harness.takeAnswers().sorted() == ["1 OK", "2 OK"])
+    }
+
     @Test("One that is alone in its batch is left to run, and holds no pipeline")
     func slowAlone() {
         let harness = harness(connections: 3)
