@@ -65,9 +65,10 @@ final class EngineContext<Port: PostgreSQLPort> {
     /// It has been answered from a connection that it had alone.
     func ranAlone(_ job: Job, bytes: Int) {
         guard job.item.transaction == .none, job.item.isReadOnly || job.item.kind.isKeyValueRead else { return }
-        let time = now - min(now, job.unitsStartedNanoseconds)
         let isLarge = bytes > settings.sharedResultBytesMax || job.isStreaming
-        change(job) { $0.ranAlone(in: time, isLarge: isLarge) }
+        let time = job.serverNanoseconds ?? (now - min(now, job.unitsStartedNanoseconds))
+        let isSlow = time > SharedStanding.slowNanoseconds
+        change(job) { $0.ranAlone(isSlow: isSlow, isLarge: isLarge) }
     }
 
     // MARK: answers

@@ -72,6 +72,8 @@ final class Job {
     var known: KnownStatement?
     var unitsStartedNanoseconds: UInt64 = 0
     var hasAskedForPlan = false
+    /// What it took alone by the server's clock; nil: not asked for.
+    var serverNanoseconds: UInt64?
 
     // In a shared batch.
     /// On which connection it is in one; -1: in none.
@@ -110,6 +112,7 @@ final class Job {
         hasSentCommit = false
         hasSentWrite = false
         isKeyOurs = false
+        serverNanoseconds = nil
         replay = nil
         restarts += 1
     }

@@ -50,4 +50,35 @@ extension ServerSession {
         job.stage = .waiting
         try proceed(job, request)
     }
+
+    /// What may share a pipeline is timed by the server: neither the way there nor a sidecar that has too much to do counts.
+    func isTimed(_ job: Job) -> Bool {
+        guard settings.sharedConnectionsMax > 0, job.item.transaction == .none else { return false }
+        if job.item.kind != .query { return context.ownStanding(job.item.kind)?.isTrusted == false }
+        guard job.item.isReadOnly, !settings.isPooled, let known = job.known else { return false }
+        return known.mayShare && known.certificate == true
+    }
+
+    func askForTiming() { executeWithoutParameters(own: ServerTiming.number, { ServerTiming.sql }, .timing) }
+}
+
+/// The server's own measure of what the present transaction has taken.
+enum ServerTiming {
+    /// Among Prism's own prepared statements.
+    static let number = BatchFrame.endNumber + 1
+    /// In seconds, float8.
+    static let sql = """
+        SELECT pg_catalog.date_part('epoch', \
+        pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.transaction_timestamp())
+        """
+
+    /// Nil: it is no such value.
+    static func nanoseconds(_ row: ServerRow) -> UInt64? {
+        guard row.values.count == 1, row.values[0].count == 8 else { return nil }
+        let bits = row.values[0].reduce(into: UInt64(0)) { $0 = $0 << 8 | UInt64($1) }
+        let seconds = Double(bitPattern: bits)
+        // A clock that was set back says nothing.
+        guard seconds >= 0, seconds < 1e9 else { return nil }
+        return UInt64(seconds * 1e9)
+    }
 }

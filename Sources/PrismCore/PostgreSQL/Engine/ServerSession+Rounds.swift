@@ -83,6 +83,10 @@ extension ServerSession {
         let first = job.unitsSent
         if first == 0 { job.unitsStartedNanoseconds = context.now }
         var bytes = 0
+        if first == 0, job.item.kind != .query, isTimed(job) {
+            job.hasBegun = true
+            sendStatement(BatchFrame.begin, .control)
+        }
         while job.unitsSent < job.unitCount, job.unitsSent - first < settings.executionsPerRoundMax,
             bytes < settings.bytesPerRoundMax
         {
@@ -103,6 +107,10 @@ extension ServerSession {
             job.unitsSent += 1
         }
         job.stage = .running
+        if job.unitsSent == job.unitCount, job.failure == nil, isTimed(job) {
+            askForTiming()
+            if job.item.kind != .query { sendStatement(BatchFrame.end, .control) }
+        }
         if job.unitsSent == job.unitCount, job.failure == nil, commitsWithLastUnit(job, request) {
             job.hasSentCommit = true
             job.stage = .committing

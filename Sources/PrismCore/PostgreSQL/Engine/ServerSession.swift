@@ -18,6 +18,8 @@ final class ServerSession<Port: PostgreSQLPort> {
         case typeNumber
         case plan
         case hidden
+        /// How long the transaction has taken so far.
+        case timing
         case begin
         case claimKey
         case findKey
@@ -234,6 +236,7 @@ final class ServerSession<Port: PostgreSQLPort> {
         case .typeNumber: learnTypeNumber(row)
         case .plan: receivedPlan(row)
         case .hidden: isPlanPlain = false
+        case .timing: job.serverNanoseconds = ServerTiming.nanoseconds(row)
         default: break
         }
     }

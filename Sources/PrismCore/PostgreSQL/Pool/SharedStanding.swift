@@ -5,8 +5,11 @@
 ///
 ///     proving ──ran alone quickly, as often as required──> trusted ──failed, too large, too slow──> proving
 public struct SharedStanding: Sendable, Equatable {
-    /// What takes longer alone, the way to the server and back included, is slow; nanoseconds.
+    /// What takes longer alone, by the server's clock, is slow.
     static let slowNanoseconds: UInt64 = 4_000_000
+    /// So many quick runs a slow one takes back. On a machine that has too much to do anything is slow now and then, and there
+    /// sharing helps most: what is slow less often than that is let in.
+    static let runsTakenBack: UInt8 = 4
     static let runsRequiredMax: UInt8 = 64
     /// Answers from batches after which half as many runs are required the next time.
     static let answersForgiven: UInt16 = 256
@@ -22,15 +25,15 @@ public struct SharedStanding: Sendable, Equatable {
 
     /// It has run alone and succeeded.
     /// - Parameter isLarge: its answer was larger than a shared one may be.
-    public mutating func ranAlone(in nanoseconds: UInt64, isLarge: Bool) {
-        if nanoseconds > Self.slowNanoseconds {
+    public mutating func ranAlone(isSlow: Bool, isLarge: Bool) {
+        if isLarge {
             isTrusted = false
-            runs /= 2
+        } else if isSlow {
+            isTrusted = false
+            runs -= min(runs, Self.runsTakenBack)
             guard !isFoundSlow else { return }
             isFoundSlow = true
             runsRequired = min(runsRequired * 2, Self.runsRequiredMax)
-        } else if isLarge {
-            isTrusted = false
         } else if !isTrusted {
             runs += 1
             guard runs >= runsRequired else { return }

@@ -335,30 +335,52 @@ struct SharedPipelineTests {
         #expect(harness.takeAnswers() == ["3 OK"])
     }
 
+    @Test("The server's clock says whether a statement is slow, not the way there", arguments: [true, false])
+    func timing(isSlow: Bool) {
+        let harness = EngineHarness(connections: 2) { $0.sharedConnectionsMax = 1 }
+        let seconds = (isSlow ? 0.005 : 0.003).bitPattern
+        let bytes = (0..<8).map { UInt8(truncatingIfNeeded: seconds >> (56 - 8 * UInt64($0))) }
+        harness.server.reply = { sql in
+            harness.server.now += 30_000_000
+            return sql.contains("clock_timestamp") ? .values([[bytes]]) : .rows([1])
+        }
+        harness.submit(.query(1), readOnly: true)
+        harness.tick()
+        harness.submit(.query(1), readOnly: true)
+        harness.submit(.query(1), readOnly: true)
+        harness.server.clearLog()
+        harness.advance()
+        #expect(
+            harness.server.log.filter { $0.hasPrefix("BEGIN") || $0.hasPrefix("prepare BEGIN") }.count
+                == (isSlow ? 2 : 1))
+        harness.tick()
+        #expect(harness.takeAnswers().count == 3)
+    }
+
     @Test("A statement proves itself alone; a slow one more and more often, until it has been good for long")
     func standing() {
         var standing = SharedStanding(isTrusted: false)
-        standing.ranAlone(in: 1_000, isLarge: false)
+        standing.ranAlone(isSlow: false, isLarge: false)
         #expect(standing.isTrusted)
-        standing.ranAlone(in: 5_000_000, isLarge: false)
+        standing.ranAlone(isSlow: true, isLarge: false)
         #expect(!standing.isTrusted)
-        standing.ranAlone(in: 1_000, isLarge: false)
+        standing.ranAlone(isSlow: false, isLarge: false)
         #expect(!standing.isTrusted)
-        standing.ranAlone(in: 1_000, isLarge: false)
+        standing.ranAlone(isSlow: false, isLarge: false)
         #expect(standing.isTrusted)
         standing.mustProve()
         #expect(!standing.isTrusted)
         // Many slow runs in a row count once.
-        for _ in 0..<10 { standing.ranAlone(in: 5_000_000, isLarge: false) }
-        for _ in 0..<4 { standing.ranAlone(in: 1_000, isLarge: false) }
+        for _ in 0..<10 { standing.ranAlone(isSlow: true, isLarge: false) }
+        for _ in 0..<4 { standing.ranAlone(isSlow: false, isLarge: false) }
         #expect(standing.isTrusted)
         for _ in 0..<512 { standing.ranShared() }
         standing.mustProve()
-        standing.ranAlone(in: 1_000, isLarge: false)
+        standing.ranAlone(isSlow: false, isLarge: false)
         #expect(standing.isTrusted)
-        standing.ranAlone(in: 1_000, isLarge: true)
+        standing.ranAlone(isSlow: false, isLarge: true)
         #expect(!standing.isTrusted)
-        standing.ranAlone(in: 1_000, isLarge: false)
+        standing.ranAlone(isSlow: false, isLarge: false)
         #expect(standing.isTrusted)
     }
 }
