@@ -111,5 +111,9 @@ extension Failure {
     static let transactionEnded = Failure(.aborted, at: .execute, "the transaction has ended; begin again")
     static let stopping = Failure(.unavailable, at: .queue, "the sidecar is ending", isRetryable: true)
 
+    static let columnsChanged = Failure(
+        .aborted, at: .execute, "a table has changed under a statement that was known; send the request again",
+        isRetryable: true)
+
     static func invalidSQL(_ message: String) -> Failure { Failure(.invalidArgument, at: .execute, message) }
 }

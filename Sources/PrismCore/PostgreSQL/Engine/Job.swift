@@ -56,6 +56,8 @@ final class Job {
     var hasSentWrite = false
     /// How often it was begun again because a plan was stale.
     var restarts = 0
+    /// Its rows have other columns than the statement was known to have: they cannot be read as they were asked for.
+    var hasOtherColumns = false
     /// The first failure that is not the server's: a condition that does not hold, an answer too large.
     var failure: Failure?
     /// The server has acknowledged a commit, but a standby may not have it.
@@ -103,6 +105,9 @@ final class Job {
         startedNanoseconds = 0
     }
 
+    /// While tables are being changed, what only reads is tried a few times.
+    var mayRestart: Bool { restarts < (item.isReadOnly ? 3 : 1) }
+
     /// Ready to run again from its beginning.
     func restart() {
         stage = .waiting
@@ -114,6 +119,7 @@ final class Job {
         isKeyOurs = false
         serverNanoseconds = nil
         replay = nil
+        hasOtherColumns = false
         restarts += 1
     }
 }

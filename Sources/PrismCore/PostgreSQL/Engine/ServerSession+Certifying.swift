@@ -46,7 +46,7 @@ extension ServerSession {
         } else {
             job.known?.certificate = isPlanPlain && plan.withUnsafeBytes { PlainPlan.isPlain($0) }
         }
-        if status != .idle { sendStatement("ROLLBACK", .control) }
+        rollBackFailed()
         job.stage = .waiting
         try proceed(job, request)
     }

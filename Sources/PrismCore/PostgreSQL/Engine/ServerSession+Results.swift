@@ -53,7 +53,9 @@ extension ServerSession {
     }
 
     private func receivedClientRow(_ row: ServerRow, _ unit: Int, _ job: Job) throws(Failure) {
+        guard !job.hasOtherColumns else { return }
         if results.builder == nil {
+            guard ValueDecoder.isReadable(row.columns) else { return try forgetColumns(unit, job) }
             results.builder = try ResultBuilder(row.columns, types: context.types, in: answer.arena)
         }
         try results.builder?.append(row)
@@ -66,6 +68,13 @@ extension ServerSession {
                 "the rows that the request returns are above limits.result_bytes (\(settings.resultBytesMax)); return fewer"
             )
         }
+    }
+
+    /// The statement was prepared anew on this connection, and meanwhile its table has been changed.
+    private func forgetColumns(_ unit: Int, _ job: Job) throws(Failure) {
+        if let request { forget(unit, job, request, isPrepared: true) }
+        guard job.item.isReadOnly, !isInTransaction, job.mayRestart else { throw .columnsChanged }
+        job.hasOtherColumns = true
     }
 
     private func sendClientPart(_ job: Job) throws(Failure) {

@@ -165,6 +165,7 @@ extension ServerSession {
         guard let request else { return retire("a round ended without its request") }
         do throws(Failure) {
             if case .certifying = job.stage { return try certified(job, request, failure?.error) }
+            if job.hasOtherColumns, failure == nil, !job.isStreaming { return try startAgain(job, request) }
             if let failure {
                 if var own = job.failure {
                     // What was taken to stand has been refused at the commit.
@@ -235,7 +236,7 @@ extension ServerSession {
         let (purpose, error) = failure
         if case .learning(let step) = job.stage, step == .declared, try inferInstead(job, request, error) { return }
         var isStale = false
-        if SQLStateMapping.isStalePlan(error), job.restarts == 0 {
+        if SQLStateMapping.isStalePlan(error), job.mayRestart {
             if case .unit(let unit) = purpose {
                 forget(unit, job, request, isPrepared: error.sqlState != "26000")
                 isStale = true
@@ -243,7 +244,7 @@ extension ServerSession {
             if case .deallocate = purpose { isStale = true }
         }
         if case .typeNumber = purpose, let unknown = unknownType(error) { throw unknown }
-        if job.restarts == 0, SQLStateMapping.isMissingType(error), namesTypes(request) {
+        if job.mayRestart, SQLStateMapping.isMissingType(error), namesTypes(request) {
             context.types.forgetAll()
             isStale = true
         }
@@ -266,12 +267,19 @@ extension ServerSession {
 
     /// From the beginning, on the same connection: nothing of it has remained.
     private func startAgain(_ job: Job, _ request: RequestMessage) throws(Failure) {
-        if status != .idle { sendStatement("ROLLBACK", .control) }
+        rollBackFailed()
         job.restart()
         answer.reset()
         results = UnitResults()
         try planWrites(request)
         try proceed(job, request)
+    }
+
+    /// Ends what a failure has left open, in front of the next round, which begins with no transaction.
+    func rollBackFailed() {
+        guard status != .idle else { return }
+        sendStatement("ROLLBACK", .control)
+        status = .idle
     }
 
     /// Whether a statement of Prism's own failed because its tables are not there, or not for this role.

@@ -17,6 +17,11 @@ public enum ValueDecoder {
         columns.allSatisfy { isBinarySupported($0.type) }
     }
 
+    /// Whether rows of these columns can be decoded: in text always.
+    static func isReadable(_ columns: ServerColumns) -> Bool {
+        columns.format == .text || supportsBinary(columns.columns)
+    }
+
     static func isBinarySupported(_ type: TypeOID) -> Bool {
         switch type {
         case BuiltInType.bool, BuiltInType.int2, BuiltInType.int4, BuiltInType.int8, BuiltInType.oid,

@@ -8,7 +8,7 @@ final class FakeServer: PostgreSQLPort {
         case done(String)
         /// One column of int8 in binary.
         case rows([Int64])
-        /// Rows of any binary values; nil: NULL.
+        /// Rows of any values, as they were asked for; nil: NULL.
         case values([[[UInt8]?]])
         case error(String)
         case fatal(String)
@@ -17,7 +17,7 @@ final class FakeServer: PostgreSQLPort {
     private enum Command {
         case prepare(PreparedName, String, [TypeOID])
         case describe(PreparedName)
-        case execute(PreparedName)
+        case execute(PreparedName, ValueFormat)
         case statement(String)
         case sync
     }
@@ -39,12 +39,17 @@ final class FakeServer: PostgreSQLPort {
     var reply: (String) -> Reply = { _ in .rows([1]) }
     /// What a statement of the session's reset answers.
     var resetReply: (String) -> Reply = { .done($0) }
+    /// Which of Prism's statements that are not prepared fail.
+    var refuses: (String) -> String? = { _ in nil }
     var failureMessage = "failed"
     /// What COMMIT answers.
     var commitReply = Reply.done("COMMIT")
     /// Which types a PREPARE is refused with.
     var refusesTypes: (String, [TypeOID]) -> String? = { _, _ in nil }
     var parameterTypes: [TypeOID] = []
+    /// Of the column that statements are described with, and of `values`.
+    var describedType: TypeOID = 20
+    var valueType: TypeOID = 17
     var keepsLargeMessages = false
     /// A transaction stays open behind the next ROLLBACK.
     var ignoresRollback = false
@@ -52,6 +57,8 @@ final class FakeServer: PostgreSQLPort {
         defer { ignoresRollback = false }
         return ignoresRollback
     }
+
+    private var format = ValueFormat.binary
 
     private(set) var connecting: [ServerConnectionReference] = []
     private(set) var closed: [ServerConnectionReference] = []
@@ -168,8 +175,11 @@ final class FakeServer: PostgreSQLPort {
             say(connection, .complete(columns: nil, tag: ""))
         case .describe(let name):
             guard connections[connection]?.prepared[name] != nil else { return fail(connection, "26000", .error) }
-            say(connection, .described(parameters: parameterTypes, columns: [ServerColumn(name: "n", type: 20)]))
-        case .execute(let name):
+            say(
+                connection,
+                .described(parameters: parameterTypes, columns: [ServerColumn(name: "n", type: describedType)]))
+        case .execute(let name, let format):
+            self.format = format
             guard let sql = connections[connection]?.prepared[name] else { return fail(connection, "26000", .error) }
             if sql.hasPrefix("BEGIN") || sql == "ROLLBACK" { return control(sql, connection) }
             guard connections[connection]?.status != .failed else { return fail(connection, "25P02", .error) }
@@ -186,6 +196,7 @@ final class FakeServer: PostgreSQLPort {
     private func control(_ sql: String, _ connection: ServerConnectionReference) {
         let status = connections[connection]?.status ?? .unknown
         if status == .failed, !sql.hasPrefix("ROLLBACK") { return fail(connection, "25P02", .error) }
+        if let sqlState = refuses(sql) { return fail(connection, sqlState, .error) }
         if sql.hasPrefix("BEGIN") {
             connections[connection]?.status = .open
         } else if sql == "COMMIT" {
@@ -222,7 +233,7 @@ final class FakeServer: PostgreSQLPort {
             say(connection, .complete(columns: columns, tag: "SELECT \(numbers.count)"))
         case .values(let rows):
             let columns = ServerColumns(
-                rows.first?.map { _ in ServerColumn(name: "v", type: 17) } ?? [], format: .binary)
+                rows.first?.map { _ in ServerColumn(name: "v", type: valueType) } ?? [], format: format)
             for row in rows { say(connection, row, columns) }
             say(connection, .complete(columns: columns, tag: "SELECT \(rows.count)"))
         }
@@ -266,7 +277,7 @@ final class FakeServer: PostgreSQLPort {
     func sendExecute(
         _ connection: ServerConnectionReference, name: PreparedName, parameters: ParameterList, results: ValueFormat
     ) {
-        note(connection, "execute", .execute(name))
+        note(connection, "execute", .execute(name, results))
     }
 
     func sendStatement(_ connection: ServerConnectionReference, sql: String) { note(connection, sql, .statement(sql)) }
