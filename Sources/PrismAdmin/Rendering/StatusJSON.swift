@@ -53,15 +53,7 @@ enum StatusJSON {
             json.string("reason", snapshot.drainReason)
             guard let report = snapshot.drainReport else { return json.null("report") }
             json.object("report") { json in
-                json.number("in_flight_at_lame_duck", report.inFlightAtLameDuck)
-                json.number("in_flight_at_draining", report.inFlightAtDraining)
-                json.number("in_flight_at_cancelling", report.inFlightAtCancelling)
-                json.number("finished", report.finished)
-                json.number("refused", report.refused)
-                json.number("cancelled", report.cancelled)
-                json.number("transactions_rolled_back", report.transactionsRolledBack)
-                json.number("unanswered", report.unanswered)
-                json.number("milliseconds", report.milliseconds)
+                for field in report.fields { json.number(field.name, field.value) }
             }
         }
     }

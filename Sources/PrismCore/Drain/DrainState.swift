@@ -18,24 +18,3 @@ public enum DrainState: UInt8, Sendable, CaseIterable, Comparable {
         }
     }
 }
-
-/// What an ending did: the last log line, and part of `/status`.
-public struct DrainReport: Sendable, Equatable {
-    /// Requests in flight on entering each state.
-    public var inFlightAtLameDuck = 0
-    public var inFlightAtDraining = 0
-    public var inFlightAtCancelling = 0
-    /// Since the end began.
-    public var finished: UInt64 = 0
-    public var refused: UInt64 = 0
-    public var cancelled: UInt64 = 0
-    public var transactionsRolledBack: UInt64 = 0
-    /// Requests that were read and never answered on a connection not in error. Must be 0.
-    public var unanswered: UInt64 = 0
-    public var milliseconds: UInt64 = 0
-
-    public init() {}
-
-    /// Whether anything was cut: with `drain.strict_exit` the exit code is then 3.
-    public var cutAnything: Bool { cancelled > 0 || transactionsRolledBack > 0 || unanswered > 0 }
-}

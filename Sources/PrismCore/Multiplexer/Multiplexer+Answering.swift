@@ -19,6 +19,11 @@ extension Multiplexer {
             scratch.append(body)
             if kind == .begin { appendBeginResult(transaction) } else { appendEmptyResult(kind) }
             answered = finish(slot, completion, body: scratch.bytes, now)
+        } else if completion.code == .cancelled, requests[slot].cancelReason == .drain {
+            appendCutBody(body)
+            var completion = completion
+            completion.code = .unavailable
+            answered = finish(slot, completion, body: scratch.bytes, now)
         } else {
             answered = finish(slot, completion, body: body, now)
         }
@@ -111,7 +116,7 @@ extension Multiplexer {
             metrics.limitsReached[.streamStall, default: 0] += 1
         }
         if completion.code == .deadlineExceeded { metrics.deadlineExceeded[completion.stage, default: 0] += 1 }
-        if phase > .serving { report.finished += 1 }
+        countForReport(slot, completion.code)
         if settings.slowRequestNanoseconds > 0, total >= settings.slowRequestNanoseconds {
             actions.append(
                 .log(

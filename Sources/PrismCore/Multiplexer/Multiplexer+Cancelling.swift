@@ -35,6 +35,7 @@ extension Multiplexer {
         switch requests[slot].state {
         case .waiting:
             metrics.cancelled[reason, default: 0] += 1
+            if requests[slot].refusal == nil { requests[slot].cancelReason = reason }
             let transaction = Int(requests[slot].transaction)
             let next = requests[slot].nextInTransaction
             dequeue(slot, from: transaction)
@@ -68,12 +69,12 @@ extension Multiplexer {
 
     /// At its deadline a request is answered, whatever it is doing: what may still take effect is UNKNOWN.
     mutating func finishUnknown(_ slot: Int, _ reason: Metrics.CancelReason, _ now: UInt64) {
+        if reason == .drain { requests[slot].cancelReason = .drain }
         let outcome: Outcome = requests[slot].mayWrite ? .unknown : .notExecuted
         finishCancelled(slot, failure(reason, at: .execute, outcome), now)
     }
 
     private mutating func finishCancelled(_ slot: Int, _ failure: Failure, _ now: UInt64) {
-        if phase > .serving { report.cancelled += 1 }
         let transaction = Int(requests[slot].transaction)
         let kind = requests[slot].kind
         finish(slot, failure, now)
@@ -92,8 +93,8 @@ extension Multiplexer {
         case .disconnect: Failure(.cancelled, at: stage, outcome: outcome, "the connection was closed")
         case .drain:
             Failure(
-                .unavailable, at: stage, outcome: outcome, "cut by the end of the sidecar", isRetryable: true,
-                retryAfterMicroseconds: MultiplexerSettings.drainRetryMicroseconds)
+                .unavailable, at: stage, outcome: outcome, Self.cutByDrain, isRetryable: outcome == .notExecuted,
+                retryAfterMicroseconds: outcome == .notExecuted ? MultiplexerSettings.drainRetryMicroseconds : 0)
         case .transactionLimit:
             Failure(
                 .aborted, at: stage, outcome: outcome, "the transaction ran out of its limits and is rolled back",
@@ -107,7 +108,7 @@ extension Multiplexer {
             let slot = Int(connections[index].firstRequest)
             let transaction = Int(requests[slot].transaction)
             metrics.cancelled[reason, default: 0] += 1
-            if phase > .serving { report.cancelled += 1 }
+            if phase > .serving { report.disconnected += 1 }
             if requests[slot].state == .waiting {
                 dequeue(slot, from: transaction)
             } else {

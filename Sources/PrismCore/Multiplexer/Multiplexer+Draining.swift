@@ -10,15 +10,18 @@ extension Multiplexer {
         switch state {
         case .serving: break
         case .lameDuck:
-            report.inFlightAtLameDuck = requests.count
+            report.inFlightAtLameDuck = UInt64(requests.count)
             notify(budgetLeftNanoseconds)
         case .draining:
-            report.inFlightAtDraining = requests.count
+            report.inFlightAtDraining = UInt64(requests.count)
             notify(budgetLeftNanoseconds)
         case .cancelling:
-            report.inFlightAtCancelling = requests.count
+            report.inFlightAtCancelling = UInt64(requests.count)
+            notify(budgetLeftNanoseconds)
             cancelEverything(now)
-        case .stopped: finishEverything(now)
+        case .stopped:
+            report.inFlightAtStopped = UInt64(requests.count)
+            finishEverything(now)
         }
     }
 
@@ -53,6 +56,42 @@ extension Multiplexer {
         }
         settle(now: now)
     }
+
+    /// An answer counts once for the report: as cut by the ending, as refused for it, or as finished.
+    mutating func countForReport(_ slot: Int, _ code: StatusCode) {
+        guard phase > .serving else { return }
+        if code != .ok, requests[slot].cancelReason == .drain {
+            report.cancelled += 1
+        } else if requests[slot].refusal?.code == .unavailable {
+            report.refused += 1
+        } else {
+            report.finished += 1
+        }
+    }
+
+    /// What the ending has had stopped, a database calls cancelled. Its client has not asked for that, and hears what all hear whom the
+    /// ending cuts; all else that the database has said stays. Puts the body into `scratch`.
+    mutating func appendCutBody(_ body: UnsafeRawBufferPointer) {
+        arena.reset()
+        scratch.removeAll(keepingUpTo: 1 << 16)
+        let bytes = body.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        guard let response = prism__v1__response__unpack(arena.allocator, body.count, bytes),
+            let failure = response.pointee.failure
+        else {
+            violated("a backend's failure could not be read")
+            return ResponseBody.append(
+                Failure(.unavailable, at: .execute, outcome: .unknown, Self.cutByDrain), to: &scratch)
+        }
+        response.pointee.status = Prism__V1__Code(rawValue: UInt32(StatusCode.unavailable.rawValue))
+        var message = Self.cutByDrain
+        message.withUTF8 { utf8 in
+            failure.pointee.message = ProtobufCBinaryData(
+                len: utf8.count, data: UnsafeMutablePointer(mutating: utf8.baseAddress))
+            ResponseBody.append(response, to: &scratch)
+        }
+    }
+
+    static var cutByDrain: String { "cut by the end of the sidecar" }
 
     /// The clients as `/status` lists them, the busiest first.
     public func clientList() -> [StatusSnapshot.Client] {

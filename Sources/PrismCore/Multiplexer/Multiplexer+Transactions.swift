@@ -144,6 +144,8 @@ extension Multiplexer {
         case .commit, .rollback:
             if code == .ok { return close(transaction, now) }
             markPoisoned(transaction)
+            // Its end was cut, and nothing else will end it.
+            if phase == .cancelling { abort(transaction, now) }
         case .rollbackTo where code == .ok:
             if transactions[transaction].state == .poisoned { transactions[transaction].state = .open }
         default:
@@ -178,7 +180,7 @@ extension Multiplexer {
         transactions[transaction].state = .aborted
         disarmIdleTimer(transaction)
         disarmTotalTimer(transaction)
-        if executing >= 0 { cancel(executing, .transactionLimit, now) }
+        if executing >= 0, requests[executing].cancelReason != .drain { cancel(executing, .transactionLimit, now) }
         transactions[transaction].hasEndedInBackend = true
         actions.append(.abandon(backend: Int(transactions[transaction].backend), transactionReference(transaction)))
         pump(transaction, now)
@@ -197,7 +199,6 @@ extension Multiplexer {
     mutating func abandonTransactions(of index: Int) {
         while connections[index].firstTransaction >= 0 {
             let transaction = Int(connections[index].firstTransaction)
-            if phase > .serving, !transactions[transaction].hasEndedInBackend { report.transactionsRolledBack += 1 }
             release(transaction)
         }
     }

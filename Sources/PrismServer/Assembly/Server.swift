@@ -189,17 +189,7 @@ public enum Server {
         let deadline = MonotonicClock.now() + DrainMachine.stoppedNanosecondsMax
         for backend in backends { backend.stop(deadlineNanoseconds: deadline) }
         let report = control.assemble(shards.map { $0.snapshot() }).drainReport ?? DrainReport()
-        log.info(
-            "drain_report",
-            [
-                ("in_flight_at_lame_duck", .integer(report.inFlightAtLameDuck)),
-                ("in_flight_at_draining", .integer(report.inFlightAtDraining)),
-                ("in_flight_at_cancelling", .integer(report.inFlightAtCancelling)),
-                ("finished", .integer(Int(report.finished))), ("refused", .integer(Int(report.refused))),
-                ("cancelled", .integer(Int(report.cancelled))),
-                ("transactions_rolled_back", .integer(Int(report.transactionsRolledBack))),
-                ("unanswered", .integer(Int(report.unanswered))), ("milliseconds", .integer(Int(report.milliseconds))),
-            ])
+        log.info("drain_report", report.fields.map { ($0.name, .integer(Int(clamping: $0.value))) })
         stopAdmin()
         return drain.strictExit && report.cutAnything ? ExitCode.cut : ExitCode.orderly
     }

@@ -21,7 +21,6 @@ public final class ServerControl: Sendable {
     private let started: UInt64
     private let serving = Atomic<Bool>(false)
     private let machine: Locked<DrainMachine>
-    private let finalReport = Locked<DrainReport?>(nil)
     public let readinessBackends: [String]
 
     init(
@@ -71,14 +70,7 @@ public final class ServerControl: Sendable {
             snapshot.transactions += part.transactions
             snapshot.bufferedBytes += part.bufferedBytes
             snapshot.metrics.merge(part.metrics)
-            report.inFlightAtLameDuck += part.report.inFlightAtLameDuck
-            report.inFlightAtDraining += part.report.inFlightAtDraining
-            report.inFlightAtCancelling += part.report.inFlightAtCancelling
-            report.finished += part.report.finished
-            report.refused += part.report.refused
-            report.cancelled += part.report.cancelled
-            report.transactionsRolledBack += part.report.transactionsRolledBack
-            report.unanswered += part.report.unanswered
+            report.merge(part.report)
         }
         for backend in snapshot.backends { snapshot.metrics.invariantViolations += backend.invariantViolations }
         if machine.startedNanoseconds > 0 {
