@@ -21,6 +21,10 @@ build:  ## the release binary, .build/release/prism
 	@scripts/install-dependencies.sh build
 	swift build -c release --static-swift-stdlib --product prism
 
+.PHONY: image
+image:  ## the container image, with docker or buildah; ARGUMENTS=--help lists what can be set
+	@scripts/image.sh $(ARGUMENTS)
+
 .PHONY: test
 test:  ## install what the tests need and run all of them
 	@scripts/test.sh

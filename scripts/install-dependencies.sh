@@ -6,8 +6,8 @@
 #   test   that, and what the tests, the Python client and the comparisons with PostgreSQL need
 set -eu
 
-build="ca-certificates git pkg-config libpq-dev libprotobuf-c-dev libsqlite3-dev libyaml-dev"
-test="binutils pgbouncer postgresql protobuf-c-compiler protobuf-compiler python3 python3-pip python3-protobuf python3-yaml"
+build="binutils ca-certificates git pkg-config libpq-dev libprotobuf-c-dev libsqlite3-dev libyaml-dev"
+test="pgbouncer postgresql protobuf-c-compiler protobuf-compiler python3 python3-pip python3-protobuf python3-yaml"
 
 case "${1:-build}" in
 build) wanted=$build ;;
