@@ -8,6 +8,8 @@ public struct ClientIdentity: Hashable, Sendable {
 
     private init(rawValue: UInt64) { self.rawValue = rawValue }
     static let own = ClientIdentity(rawValue: .max)
+
+    public func _rawHashValue(seed: Int) -> Int { mixedHash(rawValue, seed) }
 }
 
 /// What the clients of each identity hold, as long as one of them is connected.

@@ -14,4 +14,5 @@ public struct Flow: Hashable, Sendable {
 
     public static func == (first: Flow, second: Flow) -> Bool { first.client == second.client }
     public func hash(into hasher: inout Hasher) { hasher.combine(client) }
+    public func _rawHashValue(seed: Int) -> Int { client._rawHashValue(seed: seed) }
 }

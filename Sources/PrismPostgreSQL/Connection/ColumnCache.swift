@@ -7,27 +7,22 @@ struct ColumnCache {
     /// Statements remembered; beyond it all are forgotten.
     static let statementsMax = 512
 
-    private struct Key: Hashable {
-        var name: PreparedName
-        var format: ValueFormat
-    }
-
-    private var known: [Key: ServerColumns] = [:]
+    /// Of a statement's last execution, in whatever format.
+    private var known: [PreparedName: ServerColumns] = [:]
 
     mutating func forget(_ name: PreparedName) {
-        for format in [ValueFormat.text, .binary] { known[Key(name: name, format: format)] = nil }
+        known[name] = nil
     }
 
     /// Taken from the result unless the remembered ones are just the same.
     mutating func columns(of command: SentCommands.Command, _ result: OpaquePointer) -> ServerColumns {
-        guard case .execute(let name, let format) = command else {
+        guard case .execute(let name, _) = command else {
             return ServerColumns(Self.columns(result), format: Self.format(result))
         }
-        let key = Key(name: name, format: format)
-        if let columns = known[key], Self.isSame(columns, result) { return columns }
+        if let columns = known[name], Self.isSame(columns, result) { return columns }
         let columns = ServerColumns(Self.columns(result), format: Self.format(result))
         if known.count >= Self.statementsMax { known.removeAll() }
-        known[key] = columns
+        known[name] = columns
         return columns
     }
 

@@ -25,6 +25,7 @@ struct StatementTable<Value: Sendable>: Sendable {
     /// Of texts, types and what was said to belong to the values.
     private(set) var bytes = 0
     private let hashMask: Int
+    private let seed = UInt64(truncatingIfNeeded: Hasher().finalize())
 
     /// - Parameter hashMask: the bits of the hash that are used; fewer let a test make statements collide.
     init(hashMask: Int = -1) { self.hashMask = hashMask }
@@ -83,11 +84,26 @@ struct StatementTable<Value: Sendable>: Sendable {
         return nil
     }
 
+    /// Clients choose the texts, so it begins with a number that they do not know.
     private func hash(_ sql: UnsafeRawBufferPointer, _ types: [TypeOID]) -> Int {
-        var hasher = Hasher()
-        hasher.combine(bytes: sql)
-        types.withUnsafeBytes { hasher.combine(bytes: $0) }
-        return hasher.finalize() & hashMask
+        var state = seed ^ UInt64(truncatingIfNeeded: sql.count)
+        func mix(_ word: UInt64) {
+            let product = (state ^ word).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+            state = product.high ^ product.low
+        }
+        var offset = 0
+        while offset + 8 <= sql.count {
+            mix(sql.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            offset += 8
+        }
+        var rest: UInt64 = 0
+        while offset < sql.count {
+            rest = rest << 8 | UInt64(sql[offset])
+            offset += 1
+        }
+        mix(rest)
+        for type in types { mix(UInt64(type)) }
+        return Int(truncatingIfNeeded: state) & hashMask
     }
 
     private func index(_ sql: UnsafeRawBufferPointer, _ types: [TypeOID], hash: Int) -> Int {

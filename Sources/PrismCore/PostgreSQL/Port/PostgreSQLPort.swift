@@ -64,6 +64,8 @@ public struct PreparedName: Hashable, Sendable {
 
     public static let unnamed = PreparedName(number: 0)
 
+    public func _rawHashValue(seed: Int) -> Int { mixedHash(UInt64(number), seed) }
+
     public var text: String { number == 0 ? "" : Self.prefix + "\(number)" }
 
     /// The text with a zero byte behind it, without memory of its own.

@@ -6,12 +6,24 @@ public struct CommandTag: Equatable, Sendable {
 
     /// - Parameter text: the command tag; empty for a statement that was empty.
     public init(_ text: String) {
-        let bytes = text.utf8
-        word = bytes.firstIndex(of: UInt8(ascii: " ")).map { String(text[..<$0]) } ?? text
-        switch word {
-        case "INSERT", "UPDATE", "DELETE", "MERGE":
-            rowsAffected = bytes.lastIndex(of: UInt8(ascii: " ")).flatMap { UInt64(text[$0...].dropFirst()) } ?? 0
-        default: rowsAffected = 0
+        var text = text
+        (word, rowsAffected) = text.withUTF8 { bytes in
+            let end = bytes.firstIndex(of: UInt8(ascii: " ")) ?? bytes.count
+            let word = String(decoding: bytes[..<end], as: UTF8.self)
+            return (word, Self.changes(bytes[..<end], word) ? Self.number(atTheEndOf: bytes) : 0)
         }
+    }
+
+    private static func changes(_ bytes: Slice<UnsafeBufferPointer<UInt8>>, _ word: String) -> Bool {
+        switch bytes.first {
+        case UInt8(ascii: "I"), UInt8(ascii: "U"), UInt8(ascii: "D"), UInt8(ascii: "M"):
+            ["INSERT", "UPDATE", "DELETE", "MERGE"].contains(word)
+        default: false
+        }
+    }
+
+    private static func number(atTheEndOf bytes: UnsafeBufferPointer<UInt8>) -> UInt64 {
+        guard let space = bytes.lastIndex(of: UInt8(ascii: " ")) else { return 0 }
+        return UInt64(String(decoding: bytes[(space + 1)...], as: UTF8.self)) ?? 0
     }
 }
