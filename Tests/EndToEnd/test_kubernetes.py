@@ -10,6 +10,7 @@ import yaml
 
 import kustomize
 import paths
+import postgres
 from harness import StartTestCase
 
 # SIGKILL comes so long after the SIGTERM that ends a used-up grace period.
@@ -164,6 +165,28 @@ class ManifestTests(StartTestCase):
         done = server.command(*lifecycle["preStop"]["exec"]["command"][1:])
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(server.wait(), 0, server.log)
+
+    def test_postgresql_is_found_by_the_config_map_and_the_secret(self):
+        example = Example("postgresql")
+        (reference,) = example.sidecar["envFrom"]
+        (where,) = [document["data"] for document in example.documents if document["kind"] == "ConfigMap"
+                    and document["metadata"]["name"] == reference["configMapRef"]["name"]]
+        self.assertEqual(set(where), {"PGHOST", "PGDATABASE", "PGUSER"})
+        cluster = postgres.Cluster(tcp=True)
+        self.addCleanup(cluster.close)
+        directory = self.directory()
+        with open(os.path.join(directory, "password"), "w") as file:
+            file.write(cluster.password + "\n")
+        config = example.text.replace("/run/prism", directory).replace("/etc/prism-postgresql", directory)
+        environment = {name: value.replace("/run/prism", directory) for name, value in example.environment.items()
+                       if name != "PRISM_ADMIN_TCP"}
+        server = self.start(config=config, sqlite=False, directory=directory, environment={
+            **environment, "PGHOST": "127.0.0.1", "PGPORT": str(cluster.port), "PGDATABASE": "postgres",
+            "PGUSER": postgres.SUPERUSER})
+        client = self.client(server)
+        client.put("k", b"v")
+        self.assertEqual(client.get("k").value, b"v")
+        self.assertLessEqual(cluster.connections("postgres"), 4)
 
 
 if __name__ == "__main__":
