@@ -20,7 +20,7 @@ public final class ServerControl: Sendable {
     private let mode: DrainMachine.Mode
     private let started: UInt64
     private let serving = Atomic<Bool>(false)
-    private let machine: Locked<DrainMachine>
+    private let ending: DrainObserver
     public let readinessBackends: [String]
 
     init(
@@ -30,7 +30,7 @@ public final class ServerControl: Sendable {
         self.shards = shards
         self.backends = backends
         self.base = base
-        self.machine = Locked(machine)
+        ending = DrainObserver(machine)
         mode = machine.settings.mode
         started = MonotonicClock.now()
         self.readinessBackends = readinessBackends
@@ -40,7 +40,7 @@ public final class ServerControl: Sendable {
     public var isStarted: Bool { serving.load(ordering: .acquiring) }
 
     func markStarted() { serving.store(true, ordering: .releasing) }
-    func drainChanged(_ machine: DrainMachine) { self.machine.withLock { $0 = machine } }
+    func drainChanged(_ machine: DrainMachine) { ending.changed(machine) }
 
     /// Everything at one moment; nil when a reactor did not answer in time. Never waits for a database.
     public func snapshot() async -> StatusSnapshot? {
@@ -57,7 +57,7 @@ public final class ServerControl: Sendable {
 
     func assemble(_ parts: [ShardSnapshot]) -> StatusSnapshot {
         var snapshot = base
-        let machine = machine.withLock { $0 }
+        let machine = ending.machine
         snapshot.backends = backends.map { $0.snapshot() }
         snapshot.uptimeNanoseconds = MonotonicClock.now() - started
         snapshot.drainState = machine.state
@@ -92,11 +92,7 @@ public final class ServerControl: Sendable {
             )
         }
         shards[0].post(.drain)
-        while true {
-            let state = machine.withLock { $0.state }
-            if state > .lameDuck || (state == .lameDuck && !wait) { return .accepted(state) }
-            do { try await Task.sleep(nanoseconds: 5_000_000) } catch { return .accepted(state) }
-        }
+        return .accepted(await ending.reached(wait ? .draining : .lameDuck))
     }
 }
 
