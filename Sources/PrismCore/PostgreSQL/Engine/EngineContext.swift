@@ -11,6 +11,8 @@ final class EngineContext<Port: PostgreSQLPort> {
     /// The time of the event that is being handled, CLOCK_MONOTONIC nanoseconds.
     var now: UInt64 = 0
     var invariantViolations: UInt64 = 0
+    /// When a plan was stale last: something has been defined anew.
+    var doubtedAt: UInt64 = 0
     /// Why no statement on Prism's own tables may be sent; nil: it may.
     var ownTablesRefusal: String?
     private var scratch = ByteQueue()
@@ -29,12 +31,15 @@ final class EngineContext<Port: PostgreSQLPort> {
     // MARK: shared batches
 
     /// What is known of a client's statement that may share a pipeline; nil: it may not, or not yet.
-    func sharedStatement(_ client: ClientStatement) -> KnownStatement? {
+    func sharedStatement(_ client: ClientStatement, _ job: Job) -> KnownStatement? {
         guard !client.hasNames, case .types(let signature)? = try? client.signature(types),
             let known = knowledge.find(sql: client.sql, signature: signature), known.certificate == true,
             known.standing.isTrusted
         else { return nil }
-        return known
+        guard known.isCertificateDue(now: now, doubtedAt) else { return known }
+        known.certificateBegun(now: now)
+        job.isToLookAgain = true
+        return nil
     }
 
     /// Of one of Prism's own reads.

@@ -74,6 +74,8 @@ final class Job {
     var known: KnownStatement?
     var unitsStartedNanoseconds: UInt64 = 0
     var hasAskedForPlan = false
+    /// It has left a batch in order to look at its statement's plan again.
+    var isToLookAgain = false
     /// What it took alone by the server's clock; nil: not asked for.
     var serverNanoseconds: UInt64?
 

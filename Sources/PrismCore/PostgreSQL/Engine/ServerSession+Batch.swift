@@ -41,7 +41,7 @@ extension ServerSession {
             if job.item.kind == .query {
                 let client = try ClientStatement(0, of: request)
                 // What is not known (any more), or has a bad name, runs alone.
-                guard let known = context.sharedStatement(client) else { return goAlone(job) }
+                guard let known = context.sharedStatement(client, job) else { return goAlone(job) }
                 try client.encode(for: known, into: &parameters)
                 begin()
                 job.known = known
@@ -185,8 +185,8 @@ extension ServerSession {
 
     private func forgetStale(_ member: SharedBatch.Member, _ error: ServerError) {
         guard SQLStateMapping.isStalePlan(error) else { return }
-        // Something was defined anew: what its plan shows as well, perhaps.
-        member.job.known?.certificate = nil
+        // Something was defined anew: what plans show as well, perhaps.
+        context.doubtedAt = context.now
         guard let name = member.name else { return cache.removeAllOwn() }
         if error.sqlState == "26000" { cache.remove(name) } else { cache.condemn(name) }
     }

@@ -3,9 +3,9 @@ import PrismWire
 /// What a read-only statement runs behind its text is looked at once, before it may share a pipeline with others.
 extension ServerSession {
     func needsCertificate(_ known: KnownStatement, _ job: Job) -> Bool {
-        known.mayShare && known.certificate == nil && !job.hasAskedForPlan && job.item.kind == .query
-            && job.item.isReadOnly && job.item.transaction == .none && settings.sharedConnectionsMax > 0
-            && !settings.isPooled
+        known.mayShare && (job.isToLookAgain || known.isCertificateDue(now: context.now, context.doubtedAt))
+            && !job.hasAskedForPlan && job.item.kind == .query && job.item.isReadOnly && job.item.transaction == .none
+            && settings.sharedConnectionsMax > 0 && !settings.isPooled
     }
 
     /// Asks for the statement's plan, as it is for any parameters, and for what a plan does not show.
@@ -13,16 +13,20 @@ extension ServerSession {
         job.stage = .certifying
         job.known = known
         job.hasAskedForPlan = true
+        known.certificateBegun(now: context.now)
         plan.removeAll(keepingCapacity: true)
+        let text = PlainText(client.sql)
         // The domain of a parameter has checks, which run when it is bound.
-        isPlanPlain = known.parameters.allSatisfy { $0 < PlainPlan.firstOwnObject }
-        let name = prepared(client.sql, known)
+        isPlanPlain = text.isPlain && known.parameters.allSatisfy { $0 < PlainPlan.firstOwnObject }
+        // What calls itself immutable runs when it is planned.
+        readOnlyExecutions += 1
         sendStatement(BatchFrame.begin, .control)
+        let name = prepared(client.sql, known)
         sendStatement("SET LOCAL plan_cache_mode TO force_generic_plan", .control)
         let arguments = Array(repeating: "NULL", count: known.parameters.count).joined(separator: ",")
         sendStatement(
             "EXPLAIN (VERBOSE, COSTS OFF) EXECUTE \(name.text)\(arguments.isEmpty ? "" : "(\(arguments))")", .plan)
-        sendStatement(PlainPlan.hidden, .hidden)
+        sendStatement(HiddenObjects.question(functions: text.functions, types: text.types), .hidden)
         sendStatement(BatchFrame.end, .control)
         sendSync(.jobSync)
     }
@@ -42,9 +46,10 @@ extension ServerSession {
     func certified(_ job: Job, _ request: RequestMessage, _ error: ServerError?) throws(Failure) {
         if let error {
             // What is wrong with the statement stays; what befell the attempt may pass.
-            if !["40", "53", "55", "57", "58"].contains(error.sqlState.prefix(2)) { job.known?.certificate = false }
+            let isPassing = ["40", "53", "55", "57", "58"].contains(error.sqlState.prefix(2))
+            job.known?.certify(isPassing ? nil : false, now: context.now)
         } else {
-            job.known?.certificate = isPlanPlain && plan.withUnsafeBytes { PlainPlan.isPlain($0) }
+            job.known?.certify(isPlanPlain && plan.withUnsafeBytes { PlainPlan.isPlain($0) }, now: context.now)
         }
         rollBackFailed()
         job.stage = .waiting

@@ -109,12 +109,19 @@ extension ServerSession {
             learning.hasSavepoint = true
             sendStatement("SAVEPOINT \(Self.savepoint)", .control)
         }
+        // A domain's check runs when a literal of its type is read: it may change nothing.
+        let isBare = status == .idle && !isInTransaction && !job.hasBegun
+        if isBare { sendStatement(BatchFrame.begin, .control) }
         learning.name = insert(client.sql, learning.types)
         expected.append(.prepare(learning.name))
         port.sendPrepare(connection, name: learning.name, sql: client.sql, types: learning.types)
         expected.append(.describe)
         port.sendDescribe(connection, name: learning.name)
         if learning.hasSavepoint { sendStatement("RELEASE SAVEPOINT \(Self.savepoint)", .control) }
+        if isBare {
+            readOnlyExecutions += 1
+            sendStatement(BatchFrame.end, .control)
+        }
         sendSync(.jobSync)
     }
 
@@ -128,7 +135,11 @@ extension ServerSession {
     func inferInstead(_ job: Job, _ request: RequestMessage, _ error: ServerError) throws(Failure) -> Bool {
         cache.remove(learning.name)
         guard mayInferInstead(job, error) else { return false }
-        if learning.hasSavepoint { sendStatement("ROLLBACK TO SAVEPOINT \(Self.savepoint)", .control) }
+        if learning.hasSavepoint {
+            sendStatement("ROLLBACK TO SAVEPOINT \(Self.savepoint)", .control)
+        } else if !isInTransaction, !job.hasBegun {
+            rollBackFailed()
+        }
         try learn(
             learning.unit, try ClientStatement(learning.unit, of: request), learning.signature, job, step: .inferred)
         return true

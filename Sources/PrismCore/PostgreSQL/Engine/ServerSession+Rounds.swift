@@ -236,6 +236,7 @@ extension ServerSession {
         let (purpose, error) = failure
         if case .learning(let step) = job.stage, step == .declared, try inferInstead(job, request, error) { return }
         var isStale = false
+        if SQLStateMapping.isStalePlan(error) { context.doubtedAt = context.now }
         if SQLStateMapping.isStalePlan(error), job.mayRestart {
             if case .unit(let unit) = purpose {
                 forget(unit, job, request, isPrepared: error.sqlState != "26000")

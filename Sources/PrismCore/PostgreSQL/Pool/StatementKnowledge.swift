@@ -12,7 +12,9 @@ public final class KnownStatement: @unchecked Sendable, Equatable {
     /// By its text it may share a pipeline with others when its request is read-only.
     public let mayShare: Bool
     /// Whether the plan shows that it may; nil: nobody has looked.
-    public internal(set) var certificate: Bool?
+    public private(set) var certificate: Bool?
+    private var certifiedAt: UInt64 = 0
+    private var askedAt: UInt64 = 0
     public internal(set) var standing = SharedStanding(isTrusted: false)
 
     public init(
@@ -25,6 +27,27 @@ public final class KnownStatement: @unchecked Sendable, Equatable {
         self.format = format
         self.kind = kind
         self.mayShare = mayShare
+    }
+
+    /// What the plan calls may be defined anew, which nobody tells: so often it is looked at again.
+    static let certificateNanoseconds: UInt64 = 10_000_000_000
+    /// Others do not ask while one does.
+    static let askingNanoseconds: UInt64 = 1_000_000_000
+
+    /// Whether somebody should look at the plan (again). Until it has been, the last certificate holds.
+    /// - Parameter doubtedAt: when something was found to be defined anew.
+    func isCertificateDue(now: UInt64, _ doubtedAt: UInt64) -> Bool {
+        let isOld = certifiedAt <= doubtedAt || now >= saturatingSum(certifiedAt, Self.certificateNanoseconds)
+        return (certificate == nil || isOld) && (askedAt == 0 || now >= saturatingSum(askedAt, Self.askingNanoseconds))
+    }
+
+    func certificateBegun(now: UInt64) { askedAt = max(1, now) }
+
+    /// - Parameter certificate: nil: it could not be looked at.
+    func certify(_ certificate: Bool?, now: UInt64) {
+        self.certificate = certificate
+        certifiedAt = now
+        askedAt = 0
     }
 
     /// By what the server has said.

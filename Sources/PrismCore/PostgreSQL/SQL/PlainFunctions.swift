@@ -14,10 +14,13 @@ enum PlainFunctions {
         case .word:
             if previous.is(.as) { return false }
             guard previous.kind != .dot else { return true }
-            let word = text[token.start...].prefix { SQLScanner.continuesWord($0) }
-            return !contains(String(decoding: word, as: UTF8.self).lowercased())
+            return !contains(word(text, token).lowercased())
         default: return false
         }
+    }
+
+    static func word(_ text: UnsafeRawBufferPointer, _ token: SQLScanner.Token) -> String {
+        String(decoding: text[token.start...].prefix { SQLScanner.continuesWord($0) }, as: UTF8.self)
     }
 
     /// In a plan keywords are printed in capitals, so a name in small letters is a function, or a type with its modifier.
@@ -28,7 +31,7 @@ enum PlainFunctions {
         case .quotedIdentifier, .escapedIdentifier: return true
         case .word:
             guard previous.kind != .dot else { return true }
-            let word = String(decoding: text[token.start...].prefix { SQLScanner.continuesWord($0) }, as: UTF8.self)
+            let word = word(text, token)
             if let first = word.utf8.first, first &- 0x41 < 26 { return !keywords.contains(word.lowercased()) }
             return !functions.contains(word) && !modified.contains(word)
         default: return false
@@ -82,7 +85,7 @@ enum PlainFunctions {
         var_pop var_samp variance websearch_to_tsquery width_bucket
         """)
 
-    private static func names(_ list: String) -> Set<String> {
+    static func names(_ list: String) -> Set<String> {
         Set(list.split(whereSeparator: { $0 == " " || $0.isNewline }).map(String.init))
     }
 }

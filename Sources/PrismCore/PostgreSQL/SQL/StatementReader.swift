@@ -33,8 +33,6 @@ struct StatementReader {
     private var bodyDepth = 0
     private var isEnded = false
     private var namesEscaped = false
-    /// Something is called that is not known to compute only.
-    private var callsUnknown = false
 
     init(_ text: UnsafeRawBufferPointer) {
         self.text = text
@@ -52,7 +50,8 @@ struct StatementReader {
         if isExplainOnly { verdict.kind = .reading }
         switch verdict.command {
         case .select, .values, .table, .with:
-            verdict.sharesPipeline = verdict.kind == .reading && !namesEscaped && !callsUnknown && !namesAdvisoryLock
+            verdict.sharesPipeline =
+                verdict.kind == .reading && !namesEscaped && !namesAdvisoryLock && PlainText(text).isPlain
         default: break
         }
         return verdict
@@ -194,7 +193,6 @@ struct StatementReader {
             switch current.kind {
             case .semicolon: isEnded = isEnded || depth == 0 && bodyDepth == 0
             case .escapedIdentifier: namesEscaped = true
-            case .open where PlainFunctions.isUnknownCall(text, previous, behind: beforePrevious): callsUnknown = true
             // An object in the session's own schema.
             case .dot where isCreate && previous.word == .pgTemp: return .temporary
             case .word: if let refusal = word() { return refusal }

@@ -47,6 +47,48 @@ struct SharedPipelineTests {
         #expect(!harness.server.log.contains { $0.hasPrefix("BEGIN") })
     }
 
+    @Test("A plan is looked at again after a time, by one of those who ask, and what was let in stays in meanwhile")
+    func lookedAtAgain() {
+        let harness = harness(connections: 3)
+        harness.server.now += 9_999_999_999
+        harness.submit(.query(1), readOnly: true)
+        harness.tick()
+        #expect(!harness.server.log.contains { $0.hasPrefix("EXPLAIN") })
+        harness.server.now += 1
+        for number in 0..<3 { harness.submit(.query(UInt64(number)), readOnly: true) }
+        harness.advance()
+        #expect(harness.server.log.filter { $0.hasPrefix("EXPLAIN") }.count == 1)
+        #expect(harness.engine.snapshot.shared.requests == 4)
+        harness.tick()
+        harness.tick()
+        #expect(harness.takeAnswers().count == 4)
+        harness.submit(.query(1), readOnly: true)
+        harness.tick()
+        #expect(harness.server.log.filter { $0.hasPrefix("EXPLAIN") }.count == 1)
+    }
+
+    @Test("When a plan has proved stale, all are looked at again")
+    func doubted() {
+        let harness = harness(connections: 3)
+        harness.submit(.query(1, "select 2"), readOnly: true)
+        harness.tick()
+        #expect(harness.server.log.filter { $0.hasPrefix("EXPLAIN") }.count == 1)
+        harness.server.now += 1_000
+        var failures = 1
+        harness.server.reply = { _ in
+            failures -= 1
+            return failures == 0 ? .error("26000") : .rows([1])
+        }
+        harness.submit(.query(1, "select 2"), readOnly: true)
+        harness.tick()
+        harness.tick()
+        harness.submit(.query(1), readOnly: true)
+        harness.tick()
+        harness.tick()
+        #expect(harness.takeAnswers().sorted() == ["1 OK", "2 OK", "3 OK"])
+        #expect(harness.server.log.filter { $0.hasPrefix("EXPLAIN") }.count == 3)
+    }
+
     @Test("Writes, unmarked SQL and what stands in a transaction have a connection alone")
     func alone() {
         let harness = harness(connections: 3)
