@@ -64,9 +64,12 @@ struct Answers: Sendable {
 }
 
 extension Failure {
-    static let databaseNotOpen = Failure(.unavailable, at: .connect, "the database is not open", isRetryable: true)
+    static let databaseNotOpen = Failure(
+        .unavailable, at: .connect, "the database is not open", isRetryable: true, retryAfterMicroseconds: 100_000)
     static let transactionEnded = Failure(.aborted, at: .execute, "the transaction has ended; begin again")
-    static let stopping = Failure(.unavailable, at: .queue, "the sidecar is ending", isRetryable: true)
+    static let stopping = Failure(
+        .unavailable, at: .queue, "the sidecar is ending", isRetryable: true,
+        retryAfterMicroseconds: MultiplexerSettings.drainRetryMicroseconds)
 
     /// The disk or the file failed under the connection: do not go on with it.
     var condemnsConnection: Bool { StatusMapping.condemnsConnection(sqliteCode) }

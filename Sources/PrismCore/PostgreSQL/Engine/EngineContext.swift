@@ -114,7 +114,9 @@ final class EngineContext<Port: PostgreSQLPort> {
 
 extension Failure {
     static let transactionEnded = Failure(.aborted, at: .execute, "the transaction has ended; begin again")
-    static let stopping = Failure(.unavailable, at: .queue, "the sidecar is ending", isRetryable: true)
+    static let stopping = Failure(
+        .unavailable, at: .queue, "the sidecar is ending", isRetryable: true,
+        retryAfterMicroseconds: MultiplexerSettings.drainRetryMicroseconds)
 
     static let columnsChanged = Failure(
         .aborted, at: .execute, "a table has changed under a statement that was known; send the request again",
