@@ -77,7 +77,7 @@ if [ -n "$prebuilt" ]; then
     arguments+=(--build-arg PREBUILT=.build/image/prism)
 fi
 if [ -n "$toolchain" ]; then
-    arguments+=(--volume "$toolchain:$toolchain:ro" --env "PATH=$toolchain/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    arguments+=(--volume "$toolchain:$toolchain:ro" --build-arg "TOOLCHAIN=$toolchain")
 fi
 
 case $engine in
