@@ -67,6 +67,8 @@ public import PrismSimulation
         for point in CoveragePoint.allCases {
             print("  \(point) \(coverage[point])")
         }
+        print("runs that took:")
+        for (transition, count) in coverage.transitionCounts { print("  \(transition) \(count)") }
     }
 }
 

@@ -1,5 +1,7 @@
 /// How the end of the process goes (CONTRACT 6). Pure: fed with signals, commands, activity and the time.
 ///
+/// In short (`transitions` has all of them):
+///
 ///     SERVING ──drain, classic: SIGTERM──> LAME_DUCK ──native: SIGTERM; classic: quiet, budget, second SIGTERM──> DRAINING
 ///     SERVING ──SIGINT, native: SIGTERM─────────────────────────────────────────────────────────────────────────> DRAINING
 ///     DRAINING ──idle, budget, signal──> CANCELLING ──all answered and flushed, budget, signal──> STOPPED
@@ -56,7 +58,8 @@ public struct DrainMachine: Sendable {
 
     public let settings: Settings
     public private(set) var state: DrainState = .serving
-    public private(set) var reason = ""
+    /// The last one taken; nil: still serving.
+    public private(set) var lastTransition: Transition?
     /// When the clock began; 0 before.
     public private(set) var startedNanoseconds: UInt64 = 0
     /// When the state ends at the latest; `UInt64.max` without a budget.
@@ -65,6 +68,8 @@ public struct DrainMachine: Sendable {
     public private(set) var exitByNanoseconds: UInt64 = .max
 
     private var signals = 0
+    /// Why the state is what it is; empty: still serving.
+    public var reason: String { lastTransition?.cause.rawValue ?? "" }
     private var lameDuckSinceNanoseconds: UInt64 = 0
     private var quietSinceNanoseconds: UInt64?
 
@@ -85,20 +90,16 @@ public struct DrainMachine: Sendable {
     public mutating func handle(_ event: Event, now: UInt64) -> Bool {
         switch event {
         case .drainRequested:
-            guard state == .serving else { return false }
-            enterLameDuck("drain was requested", now)
-            return true
+            return state == .serving && enterLameDuck(.drainRequested, now)
         case .terminate:
             defer { signals += 1 }
-            if signals > 0 { return enterNext("another SIGTERM", now) }
-            if settings.mode == .native { return state < .draining && enterDraining("SIGTERM", now) }
-            guard state == .serving else { return false }
-            enterLameDuck("SIGTERM", now)
-            return true
+            if signals > 0 { return enterNext(.laterSignal, now) }
+            if settings.mode == .native { return state < .draining && enterDraining(.terminate, now) }
+            return state == .serving && enterLameDuck(.terminate, now)
         case .interrupt:
             defer { signals += 1 }
-            if signals > 0 { return enterNext("another signal", now) }
-            return state < .draining ? enterDraining("SIGINT", now) : enterNext("SIGINT", now)
+            if signals > 0 { return enterNext(.laterSignal, now) }
+            return enterNext(.interrupt, now)
         }
     }
 
@@ -113,40 +114,42 @@ public struct DrainMachine: Sendable {
             } else if quietSinceNanoseconds == nil {
                 quietSinceNanoseconds = now
             }
-            if now >= stateEndsNanoseconds { return enterDraining("lame duck has used up its budget", now) }
-            return now >= nextDeadlineNanoseconds && enterDraining("the clients are gone", now)
+            if now >= stateEndsNanoseconds { return enterDraining(.budget, now) }
+            return now >= nextDeadlineNanoseconds && enterDraining(.clientsGone, now)
         case .draining:
-            if activity.inFlight == 0, activity.transactions == 0 {
-                return enterCancelling("nothing is in flight", now)
-            }
-            return now >= stateEndsNanoseconds && enterCancelling("draining has used up its budget", now)
+            if activity.inFlight == 0, activity.transactions == 0 { return enterCancelling(.idle, now) }
+            return now >= stateEndsNanoseconds && enterCancelling(.budget, now)
         case .cancelling:
-            if activity.inFlight == 0, activity.unflushed == 0 { return enterStopped("everything is answered", now) }
-            return now >= stateEndsNanoseconds && enterStopped("cancelling has used up its budget", now)
+            if activity.inFlight == 0, activity.unflushed == 0 { return enterStopped(.flushed, now) }
+            return now >= stateEndsNanoseconds && enterStopped(.budget, now)
         }
     }
 
-    private mutating func enterNext(_ reason: String, _ now: UInt64) -> Bool {
+    private mutating func enterNext(_ cause: Cause, _ now: UInt64) -> Bool {
         switch state {
-        case .serving, .lameDuck: enterDraining(reason, now)
-        case .draining: enterCancelling(reason, now)
-        case .cancelling: enterStopped(reason, now)
+        case .serving, .lameDuck: enterDraining(cause, now)
+        case .draining: enterCancelling(cause, now)
+        case .cancelling: enterStopped(cause, now)
         case .stopped: false
         }
     }
 
-    private mutating func enterLameDuck(_ reason: String, _ now: UInt64) {
-        state = .lameDuck
-        self.reason = reason
-        lameDuckSinceNanoseconds = now
-        guard settings.mode == .classic else { return }  // native: the clock starts at SIGTERM
-        startClock(now, settings.totalNanoseconds)
-        stateEndsNanoseconds = max(now, saturatingDifference(exitByNanoseconds, settings.afterSigtermNanoseconds))
+    private mutating func enter(_ next: DrainState, _ cause: Cause) {
+        lastTransition = Transition(mode: settings.mode, from: state, cause: cause, to: next)
+        state = next
     }
 
-    private mutating func enterDraining(_ reason: String, _ now: UInt64) -> Bool {
-        state = .draining
-        self.reason = reason
+    private mutating func enterLameDuck(_ cause: Cause, _ now: UInt64) -> Bool {
+        enter(.lameDuck, cause)
+        lameDuckSinceNanoseconds = now
+        guard settings.mode == .classic else { return true }  // native: the clock starts at SIGTERM
+        startClock(now, settings.totalNanoseconds)
+        stateEndsNanoseconds = max(now, saturatingDifference(exitByNanoseconds, settings.afterSigtermNanoseconds))
+        return true
+    }
+
+    private mutating func enterDraining(_ cause: Cause, _ now: UInt64) -> Bool {
+        enter(.draining, cause)
         if startedNanoseconds == 0 {
             startClock(now, settings.mode == .native ? settings.afterSigtermNanoseconds : settings.totalNanoseconds)
         }
@@ -154,18 +157,16 @@ public struct DrainMachine: Sendable {
         return true
     }
 
-    private mutating func enterCancelling(_ reason: String, _ now: UInt64) -> Bool {
-        state = .cancelling
-        self.reason = reason
+    private mutating func enterCancelling(_ cause: Cause, _ now: UInt64) -> Bool {
+        enter(.cancelling, cause)
         stateEndsNanoseconds = min(
             saturatingSum(now, Self.cancellingNanosecondsMax),
             max(now, saturatingDifference(exitByNanoseconds, Self.stoppedNanosecondsMax)))
         return true
     }
 
-    private mutating func enterStopped(_ reason: String, _ now: UInt64) -> Bool {
-        state = .stopped
-        self.reason = reason
+    private mutating func enterStopped(_ cause: Cause, _ now: UInt64) -> Bool {
+        enter(.stopped, cause)
         stateEndsNanoseconds = saturatingSum(now, Self.stoppedNanosecondsMax)
         return true
     }

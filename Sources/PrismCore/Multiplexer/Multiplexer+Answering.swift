@@ -21,6 +21,7 @@ extension Multiplexer {
             answered = finish(slot, completion, body: scratch.bytes, now)
         } else if completion.code == .cancelled, requests[slot].cancelReason == .drain {
             appendCutBody(body)
+            requests[slot].isCut = true
             var completion = completion
             completion.code = .unavailable
             answered = finish(slot, completion, body: scratch.bytes, now)
@@ -116,7 +117,7 @@ extension Multiplexer {
             metrics.limitsReached[.streamStall, default: 0] += 1
         }
         if completion.code == .deadlineExceeded { metrics.deadlineExceeded[completion.stage, default: 0] += 1 }
-        countForReport(slot, completion.code)
+        countForReport(slot)
         if settings.slowRequestNanoseconds > 0, total >= settings.slowRequestNanoseconds {
             actions.append(
                 .log(

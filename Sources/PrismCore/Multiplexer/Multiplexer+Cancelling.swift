@@ -35,7 +35,7 @@ extension Multiplexer {
         switch requests[slot].state {
         case .waiting:
             metrics.cancelled[reason, default: 0] += 1
-            if requests[slot].refusal == nil { requests[slot].cancelReason = reason }
+            requests[slot].isCut = reason == .drain
             let transaction = Int(requests[slot].transaction)
             let next = requests[slot].nextInTransaction
             dequeue(slot, from: transaction)
@@ -62,19 +62,22 @@ extension Multiplexer {
         case .tooLate:
             requests[slot].state = .finishing
             if reason == .deadline { finishUnknown(slot, reason, now) }
-        case .removed: finishCancelled(slot, failure(reason, at: .queue, .notExecuted), now)
-        case .stopped: finishCancelled(slot, failure(reason, at: .execute, .notExecuted), now)
+        case .removed: finishCancelled(slot, reason, at: .queue, .notExecuted, now)
+        case .stopped: finishCancelled(slot, reason, at: .execute, .notExecuted, now)
         }
     }
 
     /// At its deadline a request is answered, whatever it is doing: what may still take effect is UNKNOWN.
     mutating func finishUnknown(_ slot: Int, _ reason: Metrics.CancelReason, _ now: UInt64) {
-        if reason == .drain { requests[slot].cancelReason = .drain }
         let outcome: Outcome = requests[slot].mayWrite ? .unknown : .notExecuted
-        finishCancelled(slot, failure(reason, at: .execute, outcome), now)
+        finishCancelled(slot, reason, at: .execute, outcome, now)
     }
 
-    private mutating func finishCancelled(_ slot: Int, _ failure: Failure, _ now: UInt64) {
+    private mutating func finishCancelled(
+        _ slot: Int, _ reason: Metrics.CancelReason, at stage: Stage, _ outcome: Outcome, _ now: UInt64
+    ) {
+        let failure = failure(reason, at: stage, outcome)
+        requests[slot].isCut = reason == .drain
         let transaction = Int(requests[slot].transaction)
         let kind = requests[slot].kind
         finish(slot, failure, now)

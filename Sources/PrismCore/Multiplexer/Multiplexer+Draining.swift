@@ -57,13 +57,14 @@ extension Multiplexer {
         settle(now: now)
     }
 
-    /// An answer counts once for the report: as cut by the ending, as refused for it, or as finished.
-    mutating func countForReport(_ slot: Int, _ code: StatusCode) {
+    /// An answer counts once for the report: as cut by the ending, as refused for it, or as finished. What else was refused while it
+    /// waited in its transaction counts nowhere, as if it had not waited.
+    mutating func countForReport(_ slot: Int) {
         guard phase > .serving else { return }
-        if code != .ok, requests[slot].cancelReason == .drain {
+        if let refusal = requests[slot].refusal {
+            if refusal.code == .unavailable { report.refused += 1 }
+        } else if requests[slot].isCut {
             report.cancelled += 1
-        } else if requests[slot].refusal?.code == .unavailable {
-            report.refused += 1
         } else {
             report.finished += 1
         }
@@ -91,7 +92,8 @@ extension Multiplexer {
         }
     }
 
-    static var cutByDrain: String { "cut by the end of the sidecar" }
+    /// By this text, and the stage, a client tells what was cut from what a database had lost.
+    public static var cutByDrain: String { "cut by the end of the sidecar" }
 
     /// The clients as `/status` lists them, the busiest first.
     public func clientList() -> [StatusSnapshot.Client] {

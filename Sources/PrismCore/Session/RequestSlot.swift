@@ -29,6 +29,8 @@ struct RequestSlot {
     var timer: Int32 = -1
     /// Why the backend has been asked to cancel it.
     var cancelReason: Metrics.CancelReason?
+    /// Its answer tells the client that the ending has cut it.
+    var isCut = false
     /// Parts have been sent.
     var hasStreamed = false
     /// Bytes of parts that the client has not taken yet.

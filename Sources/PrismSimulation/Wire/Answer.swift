@@ -20,6 +20,8 @@ struct Answer {
     /// Rows of an answer of PostgreSQL: whose they say they are, and which of its rows.
     var rows: [(serial: Int, number: Int)] = []
     var isNotice = false
+    /// Of `Hello`, `Ping` or `Cancel`.
+    var isControl = false
     var cancelFound = false
 
     /// Nil: not decodable.
@@ -42,6 +44,9 @@ struct Answer {
             self.message = failure.message.string
             sqlState = failure.sqlstate.string
         }
+        isControl = [
+            PRISM__V1__RESPONSE__PAYLOAD_HELLO, PRISM__V1__RESPONSE__PAYLOAD_PING, PRISM__V1__RESPONSE__PAYLOAD_CANCEL,
+        ].contains(response.payload_case)
         switch response.payload_case {
         case PRISM__V1__RESPONSE__PAYLOAD_BEGIN: transaction = response.begin?.pointee.transaction ?? 0
         case PRISM__V1__RESPONSE__PAYLOAD_GET: serial = Int(response.get?.pointee.version ?? 0)

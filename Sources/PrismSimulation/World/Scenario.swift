@@ -92,6 +92,24 @@ struct Scenario {
         signals.append((time + random.spread(1_000_000, 30_000_000_000), .terminate))
     }
 
+    /// Classic, all through lame duck without a signal: the first one comes while the last answers wait for a client that does not
+    /// read.
+    private mutating func endImpatiently(_ first: UInt64, _ random: inout SeededGenerator) {
+        drain.mode = .classic
+        drain.totalNanoseconds = 2_000_000_000
+        let cancelling = first + drain.totalNanoseconds - DrainMachine.drainingReserveNanoseconds
+        signals = [
+            (first, .drainRequested),
+            (
+                cancelling + random.between(0, DrainMachine.cancellingNanosecondsMax),
+                random.pick([.interrupt, .terminate])
+            ),
+            (cancelling + DrainMachine.cancellingNanosecondsMax * 2, .terminate),
+        ]
+        clients[0].neverReads = true
+        clients[0].startNanoseconds = first
+    }
+
     private mutating func lean(_ theme: Theme, _ random: inout SeededGenerator) {
         switch theme {
         case .free: return
@@ -138,6 +156,7 @@ struct Scenario {
                 clients[index].startNanoseconds = random.chance(500) ? first + spread : first - min(first, spread)
                 clients[index].requests = max(clients[index].requests, 20)
             }
+            if random.chance(400) { endImpatiently(first, &random) }
         }
     }
 }

@@ -73,6 +73,7 @@ extension Simulation {
             machine.exitByNanoseconds == .max
             ? UInt64.max : machine.exitByNanoseconds - min(now, machine.exitByNanoseconds)
         judgeDrain(state)
+        observeAll()
         if state == .cancelling {
             acceptAll()
             isListening = false
@@ -97,16 +98,27 @@ extension Simulation {
         let late = scenario.stallNanosecondsMax + 10_000
         let exitBy = machine.exitByNanoseconds
         let active = multiplexer.activity
+        if let transition = machine.lastTransition, !ledger.coverage.took(transition) {
+            ledger.violation(now, "there is no transition \(transition)")
+        }
+        let isNative = scenario.drain.mode == .native
         switch state {
         case .draining:
             if multiplexer.openTransactions > 0 { ledger.coverage.saw(.drainDuringTransaction) }
             if backends.contains(where: \.isCommitting) { ledger.coverage.saw(.drainDuringCommit) }
         case .cancelling:
             if active.inFlight > 0 { ledger.coverage.saw(.cutByCancelling) }
+            if active.transactions > 0 {
+                ledger.coverage.saw(isNative ? .nativeTransactionCut : .classicTransactionCut)
+            }
             if now > exitBy - DrainMachine.drainingReserveNanoseconds + late {
                 ledger.violation(now, "DRAINING has outlasted its budget")
             }
         case .stopped:
+            if active.inFlight > 0 { ledger.coverage.saw(isNative ? .nativeHung : .classicHung) }
+            if clients.contains(where: { $0.reference.flatMap { multiplexer.output($0)?.isEmpty } == false }) {
+                ledger.coverage.saw(isNative ? .nativeUnread : .classicUnread)
+            }
             if now > exitBy - DrainMachine.stoppedNanosecondsMax + late {
                 ledger.violation(now, "CANCELLING has outlasted its budget")
             }
@@ -340,6 +352,7 @@ extension Simulation {
             return
         }
         _ = ledger.emitted(answer, client: client.number, context)
+        if multiplexer.phase > .serving { account.count(answer) }
         if sabotage == .answerTwice, answer.id != 0, !answer.isPart, !hasSabotaged {
             hasSabotaged = true
             _ = ledger.emitted(answer, client: client.number, context)

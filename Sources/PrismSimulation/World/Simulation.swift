@@ -36,6 +36,7 @@ public final class Simulation {
     /// Bytes of parts that the backend has not been credited yet.
     var streamBytes: [RequestReference: Int] = [:]
     var hasSabotaged = false
+    var account = EndingAccount()
 
     init(seed: UInt64, sabotage: Sabotage?, scenario given: Scenario? = nil, trace: ((UInt64, String) -> Void)?) {
         self.seed = seed
@@ -221,6 +222,7 @@ public final class Simulation {
             leaks.append("backend \(backend.number): \(backend.leaks)")
         }
         if !leaks.isEmpty { ledger.violation(now, "left after the end: \(leaks.joined(separator: "; "))") }
+        if let difference = account.disagreement(with: multiplexer.report) { ledger.violation(now, difference) }
         if multiplexer.metrics.invariantViolations > 0 { ledger.violation(now, "an invariant was found broken") }
         if multiplexer.metrics.unansweredAtClose > 0 {
             ledger.violation(
