@@ -37,6 +37,10 @@ bench-load: build  ## measure what holds when there is too much: overload, flood
 bench-pipelines: build  ## measure short reads beside PgBouncer, slow statements beside fast ones, and a fleet of sidecars
 	@scripts/bench.sh pipelines $(ARGUMENTS)
 
+.PHONY: bench-start
+bench-start: build  ## measure the first answer of a start, what Kubernetes calls, and the way from SIGTERM to the exit
+	@scripts/bench.sh start $(ARGUMENTS)
+
 .PHONY: bench
 bench: build  ## measure the release binary and what it is compared with; ARGUMENTS=--help lists what can be set
 	@scripts/bench.sh $(ARGUMENTS)

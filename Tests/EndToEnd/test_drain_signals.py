@@ -1,0 +1,201 @@
+"""Signals, commands and reports of an ending, and what went wrong with other sidecars' endings."""
+
+import json
+import os
+import signal
+import time
+import unittest
+
+import postgres
+from harness import Server, StartTestCase
+from raw import code, messages, outcome, ping, query
+
+Request = messages.Request
+ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
+# Long enough to be in flight when the signal comes, and to end within DRAINING's 900 ms on a slow machine.
+A_WHILE = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 300000) select count(*) from n"
+
+
+class EndingCase(StartTestCase):
+    def lines(self, server, event):
+        return [line for line in map(json.loads, filter(lambda text: text.startswith("{"), server.log.splitlines()))
+                if line["event"] == event]
+
+    def states(self, server):
+        return [(line["state"], line["reason"]) for line in self.lines(server, "drain_state")]
+
+    def told(self, server):
+        """A connection that gets Notices."""
+        raw = self.raw(server)
+        raw.send(Request(id=1, hello=messages.Hello(client_name="told")))
+        raw.final(1)
+        return raw
+
+    def notice(self, raw):
+        answer = raw.receive()
+        self.assertEqual((answer.id, answer.status), (0, 0))
+        return messages.DrainState.Name(answer.notice.drain_state).removeprefix("DRAIN_STATE_")
+
+    def hang(self, server):
+        """Keeps DRAINING and CANCELLING waiting: a query without end, and a client that does not read."""
+        raw = self.raw(server)
+        raw.send(query(1, ENDLESS, read_only=True), ping(2))
+        self.assertEqual(raw.receive().id, 2)
+        return raw
+
+
+class SignalTests(EndingCase):
+    def test_every_later_signal_is_the_next_state(self):
+        for first, later in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)):
+            with self.subTest(f"{first.name}, {later.name}"):
+                server = self.start()
+                raw, told = self.hang(server), self.told(server)
+                server.signal(first)
+                self.assertEqual(self.notice(told), "DRAINING")
+                server.signal(later)
+                self.assertEqual(self.notice(told), "CANCELLING")
+                answers = [answer for answer in raw.rest() if answer.id == 1]
+                self.assertEqual([(code(answer), outcome(answer)) for answer in answers], [("UNAVAILABLE", "NOT_EXECUTED")])
+                self.assertEqual(server.wait(), 0, server.log)
+                self.assertEqual(self.states(server)[:2], [("DRAINING", first.name), ("CANCELLING", "another signal")])
+
+    def test_a_first_sigint_ends_lame_duck_in_both_modes(self):
+        for mode in ("native", "classic"):
+            with self.subTest(mode):
+                server = self.start(config=f"drain:\n  mode: {mode}\n")
+                told = self.told(server)
+                self.assertEqual(server.command("drain").returncode, 0)
+                self.assertEqual(self.notice(told), "LAME_DUCK")
+                server.signal(signal.SIGINT)
+                self.assertEqual(self.notice(told), "DRAINING")
+                self.assertEqual(server.wait(), 0, server.log)
+                self.assertEqual(self.states(server)[:2], [("LAME_DUCK", "drain was requested"), ("DRAINING", "SIGINT")])
+
+    def test_in_classic_mode_the_first_sigterm_behind_a_hook_changes_nothing_and_the_second_does(self):
+        server = self.start(config="drain:\n  mode: classic\n")
+        told = self.told(server)
+        self.assertEqual(server.command("drain").returncode, 0)
+        self.assertEqual(self.notice(told), "LAME_DUCK")
+        server.signal()
+        told.send(query(2, "select 1"))
+        self.assertEqual(code(told.final(2)[0]), "OK")
+        deadline = time.monotonic() + 20
+        while len(self.lines(server, "signal")) < 1:  # two at once would be one signal
+            self.assertLess(time.monotonic(), deadline)
+        self.assertEqual([state for state, _ in self.states(server)], ["LAME_DUCK"])
+        server.signal()
+        self.assertEqual(self.notice(told), "DRAINING")
+        self.assertEqual(server.wait(), 0, server.log)
+        self.assertEqual(self.states(server)[1], ("DRAINING", "another signal"))
+
+    def test_a_drain_that_is_waited_for_returns_when_lame_duck_has_ended_however_fast_the_rest_is(self):
+        for _ in range(5):
+            server = self.start(config="drain:\n  mode: classic\n  quiet: 0s\n")
+            done = server.command("drain", "--wait", "--json")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr + server.log)
+            self.assertIn(json.loads(done.stdout)["state"], ("DRAINING", "CANCELLING", "STOPPED"))
+            self.assertEqual(server.wait(), 0, server.log)
+
+    def test_status_has_the_report_while_it_ends(self):
+        server = self.start()
+        raw = self.hang(server)
+        raw.send(Request(id=3, begin=messages.Begin(), read_only=True))
+        handle = raw.final(3)[0].begin.transaction
+        told = self.told(server)
+        server.signal()
+        self.assertEqual(self.notice(told), "DRAINING")
+        raw.send(query(4, "select 1"), query(5, "select 1", transaction=handle))
+        self.assertEqual({id: code(answer) for id, answer in raw.finals(2).items()}, {4: "UNAVAILABLE", 5: "OK"})
+        status = json.loads(server.admin("GET", "/status")[1])
+        self.assertEqual(status["drain"]["state"], "DRAINING")
+        self.assertFalse(status["ready"])
+        report = status["drain"]["report"]
+        self.assertEqual({name: report[name] for name in ("in_flight_at_draining", "finished", "refused", "cancelled")},
+                         {"in_flight_at_draining": 1, "finished": 1, "refused": 1, "cancelled": 0})
+        self.assertEqual(server.wait(), 0, server.log)
+        (last,) = self.lines(server, "drain_report")
+        self.assertEqual({name for name in report} - set(last), set(), "the log line has what /status has")
+        self.assertEqual((last["cancelled"], last["transactions_rolled_back"]), (1, 1))
+
+
+class LessonTests(EndingCase):
+    def test_what_is_in_flight_is_finished_and_not_cancelled(self):
+        """A graceful shutdown cancelled calls in flight (dapr #8332); SIGTERM exited at once (pgdog #1101, pgcat #772)."""
+        server = self.start()
+        raw, told = self.raw(server), self.told(server)
+        raw.send(query(1, A_WHILE, read_only=True), ping(2))
+        self.assertEqual(raw.receive().id, 2)
+        server.signal()
+        self.assertEqual(self.notice(told), "DRAINING")
+        answers = raw.rest()
+        self.assertEqual([(answer.id, code(answer)) for answer in answers], [(1, "OK")])
+        self.assertEqual(server.wait(), 0, server.log)
+
+    def test_new_work_of_an_app_that_shuts_down_is_served(self):
+        """A preStop drain cut what the app still needed (istio #51855, #60649); new work after SIGTERM was refused (linkerd2 #10379)."""
+        for config in (None, "drain:\n  mode: classic\n  quiet: 100ms\n"):
+            server = self.start(config=config)
+            self.assertEqual(server.command("drain").returncode, 0)
+            if config:
+                server.signal()
+            with server.connect(timeout=20) as late:
+                late.put("k", "v")
+                with late.transaction() as transaction:
+                    transaction.query("create table t (a)")
+                self.assertEqual(late.query("select count(*) from t").scalar(), 0)
+            if not config:
+                server.signal()
+            self.assertEqual(server.wait(), 0, server.log)
+
+    def test_a_connection_that_is_only_open_does_not_hold_up_a_native_end(self):
+        """"No open connections" is not "the app has finished", nor the other way round (cloud-sql-proxy #1333)."""
+        server = self.start()
+        idle = [self.told(server) for _ in range(10)]
+        server.signal()
+        self.assertEqual(server.wait(), 0, server.log)
+        (report,) = self.lines(server, "drain_report")
+        self.assertEqual((report["cancelled"], report["refused"]), (0, 0))
+        self.assertEqual([reason for _, reason in self.states(server)],
+                         ["SIGTERM", "nothing is in flight", "everything is answered"])
+        for raw in idle:
+            self.assertEqual([answer.notice.drain_state for answer in raw.rest()],
+                             [messages.DRAIN_STATE_DRAINING, messages.DRAIN_STATE_CANCELLING])
+
+    def test_budgets_that_cannot_fit_are_warned_about_at_the_start(self):
+        """60 s of drain under 30 s of grace ended in SIGKILL (pgdog's helm chart #97)."""
+        server = self.start(config="drain:\n  mode: classic\n  total: 60s\n")
+        self.assertTrue(any("drain.total" in line["message"] for line in self.lines(server, "configuration")), server.log)
+        server.signal(signal.SIGINT)
+        self.assertEqual(server.wait(), 0)
+
+    @postgres.needed
+    def test_a_database_that_hangs_does_not_take_the_others_share(self):
+        cluster = postgres.Cluster()
+        self.addCleanup(cluster.close)
+        server = Server(sqlite=False, config=(
+            f"backends:\n  - name: pg\n    kind: postgresql\n    conninfo: {cluster.conninfo()}\n"
+            "  - name: file\n    kind: sqlite\n    path: data.db\n    default: true\n"))
+        self.addCleanup(server.close)
+        raw = self.raw(server)
+        raw.send(query(1, "select 1", backend="pg"), query(2, "create table t (a)"))
+        raw.finals(2)
+        for pid in [*cluster.children(), cluster.pid]:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            raw.send(query(3, "select 1", backend="pg"), query(4, "insert into t values (1)"))
+            self.assertEqual([(answer.id, code(answer)) for answer in raw.final(4)], [(4, "OK")])
+            server.signal()
+            answers = raw.rest()
+            self.assertEqual([(answer.id, code(answer), outcome(answer)) for answer in answers],
+                             [(3, "UNAVAILABLE", "UNKNOWN")])
+            self.assertEqual(server.wait(), 0, server.log)
+        finally:
+            for pid in [*cluster.children(), cluster.pid]:
+                os.kill(pid, signal.SIGCONT)
+        (report,) = self.lines(server, "drain_report")
+        self.assertLessEqual(report["milliseconds"], 1_500)
+        self.assertFalse(os.path.exists(os.path.join(server.directory, "data.db-wal")), "SQLite was closed in order")
+
+
+if __name__ == "__main__":
+    unittest.main()
