@@ -62,15 +62,21 @@ final class EngineContext<Port: PostgreSQLPort> {
         }
     }
 
-    /// Something befell a batch because of it.
+    /// A batch was held up by it.
     func mustProve(_ job: Job) { change(job) { $0.mustProve() } }
+
+    /// It failed in a batch.
+    func failedShared(_ job: Job) { change(job) { $0.failed() } }
+
+    /// Its answer was too large for a batch. Of Prism's own reads that says nothing of the next one: they are everybody's.
+    func wasLarge(_ job: Job) { if job.item.kind == .query { change(job) { $0.wasLarge() } } }
 
     func ranShared(_ job: Job) { change(job) { $0.ranShared() } }
 
     /// It has been answered from a connection that it had alone.
     func ranAlone(_ job: Job, bytes: Int) {
         guard job.item.transaction == .none, job.item.isReadOnly || job.item.kind.isKeyValueRead else { return }
-        let isLarge = bytes > settings.sharedResultBytesMax || job.isStreaming
+        let isLarge = job.item.kind == .query && (bytes > settings.sharedResultBytesMax || job.isStreaming)
         let time = job.serverNanoseconds ?? (now - min(now, job.unitsStartedNanoseconds))
         let isSlow = time > SharedStanding.slowNanoseconds
         change(job) { $0.ranAlone(isSlow: isSlow, isLarge: isLarge) }

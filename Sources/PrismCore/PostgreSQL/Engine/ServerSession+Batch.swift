@@ -108,7 +108,7 @@ extension ServerSession {
     private func refuseMember(_ index: Int) {
         guard let member = batch?.members[index] else { return }
         batch?.members[index].isRefused = true
-        context.mustProve(member.job)
+        context.wasLarge(member.job)
         results = UnitResults()
         answer.reset()
     }
@@ -161,7 +161,8 @@ extension ServerSession {
         let culprit = failure == nil ? nil : batch.completed
         if let failure, case .member(let index) = failure.purpose { forgetStale(batch.members[index], failure.error) }
         if let culprit, batch.members.indices.contains(culprit), isToBlame(batch.members[culprit], batch) {
-            context.mustProve(batch.members[culprit].job)
+            let job = batch.members[culprit].job
+            if batch.isCancelled { context.mustProve(job) } else { context.failedShared(job) }
         }
         let bytes = output.bytes
         for (index, member) in batch.members.enumerated() where member.isAttached {

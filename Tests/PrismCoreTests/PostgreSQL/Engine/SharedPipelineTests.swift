@@ -316,22 +316,46 @@ struct SharedPipelineTests {
         #expect(harness.takeAnswers() == ["1 OK"])
     }
 
-    @Test("An answer above the limit is made alone, and so are the next until one is small again")
+    @Test("An answer above the limit is made alone; when many are, all are, until enough were small")
     func large() {
         let harness = harness { $0.sharedResultBytesMax = 1_000 }
-        harness.server.reply = { _ in .rows(Array(repeating: 7, count: 1_000)) }
-        harness.submit(.query(1), readOnly: true)
+        var shared: [Bool] = []
+        func ask(_ rows: Int) {
+            harness.server.reply = { _ in .rows(Array(repeating: 7, count: rows)) }
+            let before = harness.engine.snapshot.shared.requests
+            harness.submit(.query(1), readOnly: true)
+            harness.tick()
+            harness.tick()
+            #expect(harness.takeAnswers().last?.hasSuffix(" OK") == true)
+            shared.append(harness.engine.snapshot.shared.requests > before)
+        }
+        ask(1_000)
+        ask(1)
+        #expect(shared == [true, true])
+        ask(1_000)
+        ask(1_000)
+        ask(1)
+        #expect(shared == [true, true, true, false, false])
+        for _ in 0..<8 { ask(1) }
+        #expect(shared.last == true)
+    }
+
+    @Test("A large value of one is no reason to read those of all others alone")
+    func largeValue() {
+        let harness = harness { $0.sharedResultBytesMax = 1_000 }
+        let bytes = { (count: Int) in [[[UInt8](repeating: 0, count: 8), nil, [UInt8](repeating: 1, count: count)]] }
+        for _ in 0..<5 {
+            harness.server.reply = { _ in .values(bytes(2_000)) }
+            harness.submit(.get(1, "large"))
+            harness.tick()
+            harness.tick()
+        }
+        harness.server.reply = { _ in .values(bytes(1)) }
+        let before = harness.engine.snapshot.shared.requests
+        harness.submit(.get(1, "small"))
         harness.tick()
-        harness.tick()
-        #expect(harness.takeAnswers().last == "1 OK")
-        harness.server.reply = { _ in .rows([1]) }
-        harness.server.clearLog()
-        harness.submit(.query(2), readOnly: true)
-        harness.advance()
-        // As is said on a connection of its own.
-        #expect(harness.server.log.contains { $0.hasPrefix("BEGIN") })
-        harness.tick()
-        #expect(harness.takeAnswers() == ["2 OK"])
+        #expect(harness.takeAnswers().count == 6)
+        #expect(harness.engine.snapshot.shared.requests == before + 1)
     }
 
     @Test("A batch has no more requests than it may")
@@ -420,9 +444,23 @@ struct SharedPipelineTests {
         standing.mustProve()
         standing.ranAlone(isSlow: false, isLarge: false)
         #expect(standing.isTrusted)
-        standing.ranAlone(isSlow: false, isLarge: true)
-        #expect(!standing.isTrusted)
-        standing.ranAlone(isSlow: false, isLarge: false)
+    }
+
+    @Test("One that fails in batches again and again is let in less and less often")
+    func failing() {
+        var standing = SharedStanding(isTrusted: false)
+        for round in [1, 2, 4, 8, 16, 32, 64, 64] {
+            for _ in 0..<round {
+                #expect(!standing.isTrusted)
+                standing.ranAlone(isSlow: false, isLarge: false)
+            }
+            #expect(standing.isTrusted)
+            standing.failed()
+        }
+        for _ in 0..<64 { standing.ranAlone(isSlow: false, isLarge: false) }
+        for _ in 0..<(6 * 256) { standing.ranShared() }
+        standing.failed()
+        for _ in 0..<2 { standing.ranAlone(isSlow: false, isLarge: false) }
         #expect(standing.isTrusted)
     }
 }
