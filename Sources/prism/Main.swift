@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import PrismReactor
 import PrismTools
 
 /// Runs a command and turns whatever it throws into the documented exit codes.
@@ -7,6 +8,7 @@ import PrismTools
 enum Main {
     static func main() {
         holdStandardDescriptors()
+        holdSignals()
         do {
             var command = try Prism.parseAsRoot()
             try command.run()
@@ -28,6 +30,12 @@ enum Main {
             // The lowest free descriptor, which is this one.
             _ = descriptor == 0 ? open("/dev/null", O_WRONLY) : open("/dev/null", O_RDONLY)
         }
+    }
+
+    /// A pod may be ending while its sidecar starts: what is said to `serve` before it can listen is heard when it can.
+    private static func holdSignals() {
+        guard CommandLine.arguments.dropFirst().first == "serve" else { return }
+        _ = try? SignalSource.block([SIGTERM, SIGINT])
     }
 
     private static func report(_ error: ToolError) {

@@ -82,7 +82,11 @@ class Kubelet:
         self.sidecar.process.send_signal(signal.SIGKILL)
         self.sidecar.exited.wait(NEVER_SECONDS)
         time.sleep(RESTART_DELAY_SECONDS)
-        self.restarted(start())
+        process = start()
+        # A runtime's start has returned by the time that a hook or a signal follows; how long the loader takes is not what is tested.
+        while process.poll() is None and not _is_started(process.pid):
+            time.sleep(0.001)
+        self.restarted(process)
 
     def terminate(self):
         """The pod is deleted. Returns when every container has exited."""
@@ -138,6 +142,13 @@ class Kubelet:
             container.was_killed = True
             _signal(container, signal.SIGKILL)
             container.exited.wait(NEVER_SECONDS)
+
+
+def _is_started(pid):
+    """Whether it has come so far as to hold SIGTERM back."""
+    with open(f"/proc/{pid}/status") as file:
+        blocked = next(line for line in file if line.startswith("SigBlk:"))
+    return bool(int(blocked.split()[1], 16) & 1 << signal.SIGTERM - 1)
 
 
 def _signal(container, number):

@@ -96,6 +96,21 @@ class SignalTests(EndingCase):
             self.assertIn(json.loads(done.stdout)["state"], ("DRAINING", "CANCELLING", "STOPPED"))
             self.assertEqual(server.wait(), 0, server.log)
 
+    def test_a_signal_that_comes_while_it_still_starts_is_heard_when_it_has_started(self):
+        for mode, states in (("native", ["DRAINING", "CANCELLING", "STOPPED"]),
+                             ("classic", ["LAME_DUCK", "DRAINING", "CANCELLING", "STOPPED"])):
+            with self.subTest(mode):
+                directory = self.directory()
+                fifo = os.path.join(directory, "prism.fifo")
+                os.mkfifo(fifo)
+                server = Server("--config", fifo, directory=directory, wait=False)
+                self.addCleanup(server.close)
+                with open(fifo, "w") as file:  # opened: it is reading, and waits for what is in it
+                    server.signal()
+                    file.write(f"drain:\n  mode: {mode}\n  quiet: 0s\n")
+                self.assertEqual(server.wait(), 0, server.log)
+                self.assertEqual([state for state, _ in self.states(server)], states)
+
     def test_status_has_the_report_while_it_ends(self):
         server = self.start()
         raw = self.hang(server)

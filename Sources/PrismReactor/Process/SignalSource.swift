@@ -12,6 +12,16 @@ public final class SignalSource: Sendable {
     /// before any thread exists, or a signal may reach one that does not block it. The signals stay blocked when this object
     /// ends. A child inherits the mask over `exec`: reset it there.
     public init(_ signals: [CInt]) throws(SystemCallError) {
+        var set = try Self.blocked(signals)
+        descriptor = signalfd(-1, &set, CInt(SFD_CLOEXEC) | CInt(SFD_NONBLOCK))
+        guard descriptor >= 0 else { throw SystemCallError(call: "signalfd", code: errno) }
+    }
+
+    /// Keeps signals that come from here on for a source that is made later, on the same thread. As process 1 a signal that finds
+    /// neither a handler nor itself blocked would be dropped, as any other process it would end it.
+    public static func block(_ signals: [CInt]) throws(SystemCallError) { _ = try blocked(signals) }
+
+    private static func blocked(_ signals: [CInt]) throws(SystemCallError) -> sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
         for signal in signals {
@@ -19,8 +29,7 @@ public final class SignalSource: Sendable {
         }
         let code = pthread_sigmask(SIG_BLOCK, &set, nil)
         guard code == 0 else { throw SystemCallError(call: "pthread_sigmask", code: code) }
-        descriptor = signalfd(-1, &set, CInt(SFD_CLOEXEC) | CInt(SFD_NONBLOCK))
-        guard descriptor >= 0 else { throw SystemCallError(call: "signalfd", code: errno) }
+        return set
     }
 
     deinit {
