@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Measures what holds when there is too much: a fixed rate on 10,000 connections, overload of a backend of fixed capacity, a client
-that floods beside polite ones, and how late deadlines are. One run, alternating.
+that floods beside polite ones, what a request costs with 100,000 in flight, and how late deadlines are. One run, alternating.
 
 How to read it: docs/measurements.md."""
 
@@ -27,6 +27,7 @@ START_SECONDS_MAX = 20
 # Each takes its connection for 10 ms.
 SLEEP = "select pg_sleep(0.01)"
 SLEEPING = 20
+IN_FLIGHT_EACH = (1, 10, 100)
 # Longer than any deadline, and no work for the CPU: a busy one would make the sidecar wait and not the bare loop.
 LONG = "select pg_sleep(60)"
 GOODPUT_PROMISE = 0.9
@@ -81,7 +82,7 @@ class Server:
 
 
 def sqlite(directory):
-    return f"backends:\n  - {{name: main, kind: sqlite, path: {directory}/data.db}}\n"
+    return "limits: {in_flight: 262144}\n" + f"backends:\n  - {{name: main, kind: sqlite, queue_requests: 262144, path: {directory}/data.db}}\n"
 
 
 def postgresql(cluster):
@@ -123,8 +124,9 @@ FLOODS = {"flood_sleep": f"PostgreSQL, {SLEEPING} connections × 10 ms", "flood_
           "flood_sqlite": "SQLite, `kv-get`", "flood_sqlite_put": "SQLite, `kv-put`"}
 
 
-def flood(server, options, *workload):
-    """Ten clients one at a time, with and without one that has 1,000 in flight; of other uids."""
+def flood(server, other, options, *workload):
+    """Ten clients one at a time, with and without one that has 1,000 in flight; of other uids. Besides, with the same flood
+    at another sidecar: it shares the CPUs and the database with the ten, and none of Prism's queues."""
     nobody = 65534
 
     def polite():
@@ -132,13 +134,23 @@ def flood(server, options, *workload):
 
     rounds = []
     for _ in range(options.rounds):
-        alone = polite()
-        process = server.start_bench("--workload", *workload, "--clients", 1, "--in-flight", 1_000, "--seconds",
-                                     options.seconds + 3)
-        time.sleep(1.2)  # It has put its keys in place and is at it.
-        beside = polite()
-        flooding = server.result(process)
-        rounds.append({"alone": alone, "beside": beside, "flood": flooding})
+        result = {"alone": polite()}
+        for name, flooded in (("beside", server), ("elsewhere", other)):
+            process = flooded.start_bench("--workload", *workload, "--clients", 1, "--in-flight", 1_000, "--seconds",
+                                          options.seconds + 3)
+            time.sleep(1.2)  # It has put its keys in place and is at it.
+            result[name] = polite()
+            result[f"flood_{name}"] = flooded.result(process)
+        rounds.append(result)
+    return {"rounds": rounds}
+
+
+def many_in_flight(server, options):
+    """The same connections with one request each and with a hundred: what a timer, and a place in each table, costs then."""
+    rounds = []
+    for _ in range(options.rounds):
+        rounds.append({str(each * 1_000): server.bench("--workload", "kv-get", "--clients", 1_000, "--in-flight", each,
+                                                       "--seconds", options.seconds) for each in IN_FLIGHT_EACH})
     return {"rounds": rounds}
 
 
@@ -176,14 +188,26 @@ def as_markdown(results, about, options):
         lines.append(f"| {number} | {each['capacity']:,.0f} | {load['good'] / load['seconds']:,.0f} | {each['goodput']:.0%} | "
                      f"{load['offered'] - load['good'] - load['errors']:,} | {refused:,} | {sum(codes.values()):,} | "
                      f"{each['memory_before']:.0f}, {each['memory_highest']:.0f} | {p99[0]:.1f}, {p99[1]:.1f} |")
-    lines += ["", "**A client with 1,000 requests in flight beside ten with one each**, p99 of the ten, µs", "",
-              "| | Alone | Beside the flood | Ratio | Flood, requests/s |", "|---|---:|---:|---:|---:|"]
+    lines += ["", "**A client with 1,000 requests in flight beside ten with one each**, p99 of the ten, µs. *Elsewhere*: the same flood at "
+              "another sidecar on the same machine and database, which shares the CPUs and none of Prism's queues with the ten.", "",
+              "| | Alone | Beside the flood | Ratio | Flood elsewhere | Ratio | Flood, requests/s: beside, elsewhere |",
+              "|---|---:|---:|---:|---:|---:|---:|"]
     for name, words in FLOODS.items():
         rounds = results[name]["rounds"]
-        alone, beside = ([each[part]["latency_microseconds"]["p99"] for each in rounds] for part in ("alone", "beside"))
+        alone, beside, elsewhere = ([each[part]["latency_microseconds"]["p99"] for each in rounds]
+                                    for part in ("alone", "beside", "elsewhere"))
+        speeds = ", ".join(f"{median([each[f'flood_{part}']['requests_per_second'] for each in rounds]):,.0f}"
+                           for part in ("beside", "elsewhere"))
         lines.append(f"| {words} | {median(alone):,.0f} | {median(beside):,.0f} | "
-                     f"{median([b / a for a, b in zip(alone, beside)]):.1f} | "
-                     f"{median([each['flood']['requests_per_second'] for each in rounds]):,.0f} |")
+                     f"{median([b / a for a, b in zip(alone, beside)]):.1f} | {median(elsewhere):,.0f} | "
+                     f"{median([b / a for a, b in zip(alone, elsewhere)]):.1f} | {speeds} |")
+    lines += ["", "**Many in flight: 1,000 connections, SQLite `kv-get`**", "",
+              "| In flight | Requests/s | p99 ms | Sidecar CPU µs/request |", "|---:|---:|---:|---:|"]
+    for each in IN_FLIGHT_EACH:
+        rounds = [one[str(each * 1_000)] for one in results["many_in_flight"]["rounds"]]
+        lines.append(f"| {each * 1_000:,} | {median([one['requests_per_second'] for one in rounds]):,.0f} | "
+                     f"{median([one['latency_microseconds']['p99'] for one in rounds]) / 1_000:,.1f} | "
+                     f"{median([one['sidecar_cpu_microseconds_per_request'] or 0 for one in rounds]):.1f} |")
     late = results["lateness"]
     lines += ["", f"**How late {late['count']:,} deadlines are answered**, beside a bare timerfd loop, alternating; never early: "
               f"{late['early']} were.", "",
@@ -228,16 +252,17 @@ def main():
     try:
         cluster = postgres.Cluster()
         binary = shutil.copy(options.binary, os.path.join(directory, "prism"))
-        servers = [Server(binary, os.path.join(directory, "sqlite"), sqlite(os.path.join(directory, "sqlite"))),
-                   Server(binary, os.path.join(directory, "postgresql"), postgresql(cluster))]
+        paths = [os.path.join(directory, name) for name in ("sqlite", "postgresql", "sqlite-other", "postgresql-other")]
+        servers = [Server(binary, path, postgresql(cluster) if number % 2 else sqlite(path)) for number, path in enumerate(paths)]
         results = {}
         for name, work in (
                 ("fixed_rate", lambda: fixed_rate(servers[0], options)),
+                ("many_in_flight", lambda: many_in_flight(servers[0], options)),
                 ("lateness", lambda: lateness(servers[1], options, directory)),
-                ("flood_sqlite", lambda: flood(servers[0], options, "kv-get")),
-                ("flood_sqlite_put", lambda: flood(servers[0], options, "kv-put")),
-                ("flood_postgresql", lambda: flood(servers[1], options, "kv-get")),
-                ("flood_sleep", lambda: flood(servers[1], options, "sql", "--sql", SLEEP)),
+                ("flood_sqlite", lambda: flood(servers[0], servers[2], options, "kv-get")),
+                ("flood_sqlite_put", lambda: flood(servers[0], servers[2], options, "kv-put")),
+                ("flood_postgresql", lambda: flood(servers[1], servers[3], options, "kv-get")),
+                ("flood_sleep", lambda: flood(servers[1], servers[3], options, "sql", "--sql", SLEEP)),
                 ("overload", lambda: overload(servers[1], options))):
             print(f"  {name}", file=sys.stderr, flush=True)
             results[name] = work()

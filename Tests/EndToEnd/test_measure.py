@@ -97,9 +97,11 @@ class ScriptTests(StartTestCase):
             made = json.load(file)
         self.assertEqual(made["lateness"]["early"], 0)
         for name in load.FLOODS:
-            for part in ("alone", "beside", "flood"):
+            for part in ("alone", "beside", "elsewhere", "flood_beside", "flood_elsewhere"):
                 self.assertGreater(made[name]["rounds"][0][part]["requests"], 0)
                 self.assertEqual(made[name]["rounds"][0][part]["errors"], 0)
+        for each in made["many_in_flight"]["rounds"][0].values():
+            self.assertEqual(each["errors"], 0, each)
         overload = made["overload"]["rounds"][0]
         self.assertEqual(overload["overload"]["offered"], 6_000)
         self.assertLessEqual(set(overload["overload"]["errors_by_code"]),
