@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import unittest
@@ -96,6 +97,27 @@ class DrainCommandTests(StartTestCase):
         process.communicate(timeout=30)
         self.assertEqual(process.returncode, 0)
         self.assertEqual(server.wait(), 0, "classic mode ends by itself")
+
+    def test_a_drain_that_is_answered_by_the_end_of_the_sidecar_has_worked(self):
+        """It may end faster than it answers; only an orderly end removes the socket."""
+        for ends_orderly in (True, False):
+            directory = self.directory()
+            path = os.path.join(directory, "admin.sock")
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path)
+                listener.listen()
+                command = subprocess.Popen([paths.binary(), "drain", "--wait", "--json", "--admin-socket", path],
+                                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    if ends_orderly:
+                        os.unlink(path)
+                output, error = command.communicate(timeout=30)
+            if ends_orderly:
+                self.assertEqual((command.returncode, json.loads(output)["state"]), (0, "STOPPED"), error)
+            else:
+                self.assertEqual(command.returncode, 1, output + error)
 
     def test_strict_exit_says_that_requests_were_cut(self):
         server = self.start(config="drain:\n  strict_exit: true\n")

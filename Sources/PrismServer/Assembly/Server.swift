@@ -152,8 +152,15 @@ public enum Server {
             shards: shards, backends: backends, base: base, machine: machine,
             readinessBackends: configuration.readiness.backends)
         let first = shards[0]
+        let backstop = EndingBackstop { code in
+            if code == nil {
+                log.error(
+                    "exit_forced", [("message", .string("the budget of the ending is used up, and something hangs"))])
+            }
+            _exit(code ?? ExitCode.failed)
+        }
         first.coordinator = DrainCoordinator(
-            machine: machine, signals: signals, own: first, shards: shards, log: log,
+            machine: machine, signals: signals, own: first, shards: shards, log: log, backstop: backstop,
             changed: { control.drainChanged($0) })
         try first.reactor.add(signals.descriptor, interest: .readable, token: Shard.signalToken)
         for shard in shards.dropFirst() {
@@ -176,12 +183,13 @@ public enum Server {
         }
         first.reactor.run(first)
         for thread in others { thread.join() }
-        return end(control, shards, backends, socket, adminSocket, stopAdmin, machine.settings, log)
+        return end(control, shards, backends, socket, adminSocket, stopAdmin, machine.settings, backstop, log)
     }
 
     private static func end(
         _ control: ServerControl, _ shards: [Shard], _ backends: [Backend], _ socket: ServingSocket,
-        _ adminSocket: ServingSocket, _ stopAdmin: () -> Void, _ drain: DrainMachine.Settings, _ log: Log
+        _ adminSocket: ServingSocket, _ stopAdmin: () -> Void, _ drain: DrainMachine.Settings,
+        _ backstop: EndingBackstop, _ log: Log
     ) -> Int32 {
         socket.removeFile()
         UnixSocket.close(socket.descriptor)
@@ -190,8 +198,10 @@ public enum Server {
         for backend in backends { backend.stop(deadlineNanoseconds: deadline) }
         let report = control.assemble(shards.map { $0.snapshot() }).drainReport ?? DrainReport()
         log.info("drain_report", report.fields.map { ($0.name, .integer(Int(clamping: $0.value))) })
+        let code = drain.strictExit && report.cutAnything ? ExitCode.cut : ExitCode.orderly
+        backstop.reported(exitCode: code)
         stopAdmin()
-        return drain.strictExit && report.cutAnything ? ExitCode.cut : ExitCode.orderly
+        return code
     }
 
     // MARK: what the configuration means

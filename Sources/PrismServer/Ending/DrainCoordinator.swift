@@ -11,10 +11,11 @@ final class DrainCoordinator {
     private let shards: [Shard]
     /// Called on every change, on the first reactor's thread.
     private let changed: (DrainMachine) -> Void
+    private let backstop: EndingBackstop
 
     init(
         machine: DrainMachine, signals: SignalSource, own: Shard, shards: [Shard], log: Log,
-        changed: @escaping (DrainMachine) -> Void
+        backstop: EndingBackstop, changed: @escaping (DrainMachine) -> Void
     ) {
         self.machine = machine
         self.signals = signals
@@ -22,6 +23,7 @@ final class DrainCoordinator {
         self.shards = shards
         self.log = log
         self.changed = changed
+        self.backstop = backstop
     }
 
     func readSignals(now: UInt64) {
@@ -64,6 +66,11 @@ final class DrainCoordinator {
         let left =
             machine.exitByNanoseconds == .max
             ? UInt64.max : machine.exitByNanoseconds - min(now, machine.exitByNanoseconds)
+        if machine.exitByNanoseconds != .max {
+            do { try backstop.arm(exitByNanoseconds: machine.exitByNanoseconds) } catch {
+                log.warning("backstop_failed", [("reason", .string("\(error)"))])
+            }
+        }
         log.info("drain_state", [("state", .string(machine.state.name)), ("reason", .string(machine.reason))])
         changed(machine)
         for shard in shards where shard !== own {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import PrismTools
 import PrismWire
 
@@ -28,7 +29,16 @@ struct Drain: ParsableCommand {
     func run() throws {
         // Lame duck's own budget ends the wait; the limit is for a sidecar that hangs.
         let limit = timeout?.milliseconds ?? (wait ? 3_600_000 : 5_000)
-        let response = try admin.request("POST", wait ? "/drain?wait=true" : "/drain", timeoutMilliseconds: limit)
+        let path = try admin.socketPath()
+        let wasThere = access(path, F_OK) == 0
+        let response: HTTPResponse
+        do {
+            response = try admin.request("POST", wait ? "/drain?wait=true" : "/drain", timeoutMilliseconds: limit)
+        } catch {
+            // It may end faster than it answers. Only an orderly end removes the socket.
+            guard wasThere, access(path, F_OK) != 0 else { throw error }
+            return try output.print("draining: STOPPED") { json in json.field("state", "STOPPED") }
+        }
         guard (200..<300).contains(response.status) else { throw ToolError.admin(response, doing: "drain") }
         let state = JSONValue(parsing: response.text).flatMap { $0["state"] ?? $0["drain_state"] }?.string ?? ""
         if output.json && JSONValue(parsing: response.text) != nil {
