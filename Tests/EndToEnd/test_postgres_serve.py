@@ -65,6 +65,22 @@ class PostgresServeTests(StartTestCase):
                          [("backend_down", "main"), ("backend_up", "main")])
         self.assertIn(self.cluster.directory, events[0]["reason"])
 
+    def test_readiness_depends_on_a_server_only_where_it_is_named(self):
+        self.cluster.stop()
+        backends = f"backends:\n  - {{name: main, kind: postgresql, conninfo: '{self.cluster.conninfo()}'}}\n"
+        unnamed = self.serve(config=backends)
+        named = self.serve(config="readiness: {backends: [main]}\n" + backends)
+        for server in (unnamed, named):
+            self.until("down", lambda: "\"healthy\":false" in server.admin("GET", "/status")[1])
+            # It has started, and lives: only whether it is ready is in question.
+            self.assertEqual([server.command("probe", probe).returncode for probe in ("startup", "live")], [0, 0])
+        self.assertEqual(unnamed.command("probe", "ready").returncode, 0)
+        refused = named.command("probe", "ready")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("main", refused.stdout)
+        self.cluster.start()
+        self.until("ready", lambda: named.command("probe", "ready").returncode == 0)
+
     def test_reactors_share_the_connections_and_backends_stay_apart(self):
         other = self.cluster.new_database()
         server = self.serve(config=f"""
