@@ -13,7 +13,7 @@ import paths
 K8S = os.path.join(paths.ROOT, "k8s")
 EXAMPLES = os.path.join(K8S, "examples")
 TOOLS = os.path.join(paths.ROOT, ".build", "kubernetes-tools")
-WORKLOADS = ("Deployment", "StatefulSet", "Job")
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 
 class BuildError(Exception):

@@ -29,7 +29,7 @@ ENUMERATIONS = {
     ("updateStrategy", "type"): {"RollingUpdate", "OnDelete"},
     ("matchExpressions", "operator"): {"In", "NotIn", "Exists", "DoesNotExist"},
 }
-POD_RESTART_POLICIES = {"Deployment": {"Always"}, "StatefulSet": {"Always"}, "Job": {"OnFailure", "Never"}}
+POD_RESTART_POLICIES = {"Deployment": {"Always"}, "StatefulSet": {"Always"}, "DaemonSet": {"Always"}, "Job": {"OnFailure", "Never"}}
 
 
 def problems(documents, version):

@@ -35,6 +35,12 @@ SHAPES = {
     "security": {
         "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [{"name": "app", "image": "x", "securityContext": {"allowPrivilegeEscalation": False}}]},
+    "names like Prism's": {
+        "initContainers": [{"name": "prism-migrate", "image": "m", "env": [{"name": "PRISM_SOCKET_WAIT", "value": "5s"}],
+                            "volumeMounts": [{"name": "run", "mountPath": "/run/prism-migrate"}]}],
+        "containers": [{"name": "app", "image": "x", "env": [{"name": "MY_PRISM_SOCKET", "value": "b"}],
+                        "volumeMounts": [{"name": "run", "mountPath": "/var/run/prism"}]}],
+        "volumes": [{"name": "run", "emptyDir": {}}]},
     "long grace period": {
         "terminationGracePeriodSeconds": 120, "containers": [{"name": "app", "image": "x"}]},
 }
@@ -59,7 +65,9 @@ def workload(kind, pod, name="shop", **metadata):
 
 def every_workload(shapes):
     """One of each kind and shape, and what it is called."""
-    return {(kind, shape.replace(" ", "-")): workload(kind, SHAPES[shape], name=shape.replace(" ", "-"))
+    def named(shape):
+        return re.sub("[^a-z]+", "-", shape.lower())
+    return {(kind, named(shape)): workload(kind, SHAPES[shape], name=named(shape))
             for kind, shape in itertools.product(kustomize.WORKLOADS, shapes)}
 
 
