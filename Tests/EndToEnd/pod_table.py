@@ -60,7 +60,7 @@ ORDERS = (
           hook="wait", app_hook="overruns"),
     Order("classic_crash", "plain container; the sidecar crashes, and the pod ends while it is started again", "classic",
           {"SERVING": LOST, "LAME_DUCK": OK}, hook="wait", app_hook="short", crash="before"),
-    Order("classic_job", "plain container; a Job whose last step is `prism drain`", "classic", {"SERVING": OK}, app="job",
+    Order("classic_job", "plain container; a Job whose last step is `prism drain`", "classic", WORKING, app="job",
           by_itself=True),
 )
 

@@ -206,6 +206,8 @@ extension Simulation {
     }
 
     private func lost(_ reference: ConnectionReference) {
+        // What was answered in this round still counts, although nobody reads it any more.
+        observe(reference)
         multiplexer.connectionLost(reference, now: now)
         perform()
     }
