@@ -191,7 +191,11 @@ extension Multiplexer {
         while transactions[transaction].firstWaiting >= 0 {
             let slot = Int(transactions[transaction].firstWaiting)
             dequeue(slot, from: transaction)
-            finish(slot, Failure(.notFound, at: .queue, "the transaction had ended before this request"), now)
+            // What was refused when it came would not have run in any case.
+            let failure =
+                requests[slot].refusal
+                ?? Failure(.notFound, at: .queue, "the transaction had ended before this request")
+            finish(slot, failure, now)
         }
         release(transaction)
     }

@@ -127,6 +127,23 @@ import Testing
         #expect(session.multiplexer.report.finished == 1 && session.multiplexer.report.refused == 1)
     }
 
+    @Test("what was refused behind the end of its transaction says why it was refused, and counts nowhere")
+    func refusedBehindTheEnd() {
+        let session = Session()
+        let client = session.connect()
+        let handle = session.begin(client)
+        session.enter(.lameDuck)
+        session.send(
+            client, .put(1).in(handle), .rollback(2).in(handle), .begin(3).in(handle), .put(4).in(handle))
+        session.complete()
+        session.complete(ended: true)
+        let answers = session.read(client)
+        #expect(answers.count == 4 && answers.prefix(2) == ["1 OK", "2 OK"])
+        #expect(answers.contains { $0.hasPrefix("3 INVALID_ARGUMENT") })
+        #expect(answers.contains("4 NOT_FOUND queue NOT_EXECUTED"))
+        #expect(session.multiplexer.report.finished == 3)
+    }
+
     @Test("control, limits and mistakes are never in flight and count nowhere")
     func countedNowhere() {
         let session = Session(Session.settings { $0.inFlightMax = 1 })
