@@ -162,6 +162,13 @@ class AlertTests(unittest.TestCase):
             self.assertEqual(unknown, set(), rule["alert"])
         self.assertEqual(len({rule["alert"] for rule in self.rules}), len(self.rules))
 
+    def test_the_first_request_of_a_code_is_seen(self):
+        """A series of prism_requests_total begins with 1: rate() and increase() of it are 0 until the second request."""
+        rules = [rule for rule in self.rules if "prism_requests_total" in rule["expr"]]
+        self.assertTrue(rules)
+        for rule in rules:
+            self.assertRegex(rule["expr"], r"(?s)unless .*prism_requests_total\{.*\} offset \d+m", rule["alert"])
+
     def test_annotations_name_labels_that_the_expression_leaves(self):
         for rule in self.rules:
             by = re.search(r"\bby \(([^)]*)\)", rule["expr"])
