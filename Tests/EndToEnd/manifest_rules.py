@@ -6,7 +6,8 @@ Call kustomize.tools() first. Custom resources have their schemas in schemas/.
 
 import json
 import os
-import re
+
+from manifest_values import pod_problems, reference_problems, selection_problems, value_problems
 
 SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schemas")
 
@@ -14,6 +15,10 @@ SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schemas")
 ENUMERATIONS = {
     ("initContainers", "restartPolicy"): {"Always"},
     ("*", "imagePullPolicy"): {"Always", "IfNotPresent", "Never"},
+    ("*", "terminationMessagePolicy"): {"File", "FallbackToLogsOnError"},
+    ("securityContext", "supplementalGroupsPolicy"): {"Merge", "Strict"},
+    ("spec", "completionMode"): {"NonIndexed", "Indexed"},
+    ("spec", "podReplacementPolicy"): {"TerminatingOrFailed", "Failed"},
     ("emptyDir", "medium"): {"", "Memory"},
     ("seccompProfile", "type"): {"RuntimeDefault", "Localhost", "Unconfined"},
     ("securityContext", "fsGroupChangePolicy"): {"OnRootMismatch", "Always"},
@@ -35,10 +40,22 @@ POD_RESTART_POLICIES = {"Deployment": {"Always"}, "StatefulSet": {"Always"}, "Da
 def problems(documents, version):
     """Everything wrong with these documents on Kubernetes `version` ("1.33"), one line each."""
     found = []
+
+    def note(document, problems):
+        name = "/".join((document.get("kind", "?"), document.get("metadata", {}).get("name", "?")))
+        found.extend(f"{name}: {problem}" for problem in problems)
+
     for document in documents:
-        name = f"{document['kind']}/{document['metadata']['name']}"
-        found += [f"{name}: {problem}" for problem in
-                  schema_problems(document, version) + enumeration_problems(document) + name_problems(document, documents)]
+        missing = [f"has no {field}" for field in ("apiVersion", "kind", "metadata") if field not in document]
+        note(document, missing or schema_problems(document, version) or enumeration_problems(document))
+    if found:
+        return found  # What follows relies on fields that have to be there.
+    templates = [document["spec"]["template"] for document in documents if document["kind"] in POD_RESTART_POLICIES]
+    made = [(document["kind"], document["metadata"]["name"]) for document in documents]
+    for document in documents:
+        if made.count((document["kind"], document["metadata"]["name"])) > 1:
+            note(document, ["is there twice"])
+        note(document, value_problems(document) + name_problems(document, documents) + selection_problems(document, templates))
     return found
 
 
@@ -107,7 +124,6 @@ def name_problems(document, documents):
     containers = pod.get("initContainers", []) + pod["containers"]
     claims = [claim["metadata"]["name"] for claim in document["spec"].get("volumeClaimTemplates", [])]
     volumes = [volume["name"] for volume in pod.get("volumes", [])] + claims
-    made = {(other["kind"], other["metadata"]["name"]) for other in documents}
 
     def unique(what, names):
         found.extend(f"{what} {name} twice" for name in set(names) if names.count(name) > 1)
@@ -120,17 +136,12 @@ def name_problems(document, documents):
         for mount in container.get("volumeMounts", []):
             if mount["name"] not in volumes:
                 found.append(f"{container['name']}: no volume {mount['name']}")
-        for port in container.get("ports", []):
-            if "name" in port and not re.fullmatch(r"(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?", port["name"]):
-                found.append(f"{container['name']}: {port['name']} is no name of a port")
-        for source in container.get("envFrom", []):
-            for field, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
-                if field in source and (kind, source[field]["name"]) not in made:
-                    found.append(f"{container['name']}: no {kind} {source[field]['name']}")
-    for volume in pod.get("volumes", []):
-        for field, key, kind in (("configMap", "name", "ConfigMap"), ("secret", "secretName", "Secret")):
-            if field in volume and (kind, volume[field][key]) not in made:
-                found.append(f"volume {volume['name']}: no {kind} {volume[field][key]}")
+    unique("port", [port["name"] for container in containers for port in container.get("ports", []) if "name" in port])
+    found += pod_problems(pod, [other["metadata"]["name"] for other in documents if other["kind"] == "PersistentVolumeClaim"])
+    found += reference_problems(pod, documents)
+    services = [other["metadata"]["name"] for other in documents if other["kind"] == "Service"]
+    if services and document["spec"].get("serviceName") not in [None, *services]:
+        found.append(f"no Service {document['spec']['serviceName']}")
     selector = document["spec"].get("selector", {}).get("matchLabels", {})
     if not selector.items() <= template.get("metadata", {}).get("labels", {}).items():
         found.append("the selector does not match the pod's labels")

@@ -80,6 +80,8 @@ class ManifestTests(StartTestCase):
                 (backend,) = example.config["backends"]
                 self.assertIn(os.path.dirname(backend.get("path") or backend["password_file"]), example.mounts)
                 self.assertNotIn("path" if backend["kind"] == "postgresql" else "password_file", backend)
+                if backend["kind"] == "postgresql":
+                    self.assertIn(os.path.basename(backend["password_file"]), kustomize.only(example.documents, "Secret")["data"])
 
     def test_no_network_port_but_with_the_metrics_component(self):
         for name in (*NATIVE, "classic"):

@@ -118,7 +118,7 @@ class FindingTests(unittest.TestCase):
             {"name": "prism-sockets", "mountPath": "/elsewhere"}))
         self.assert_found("no ConfigMap", lambda all: self.sidecar(all)["envFrom"][0]["configMapRef"].update(name="prism"))
         self.assert_found("no Secret", lambda all: all.remove(kustomize.only(all, "Secret")))
-        self.assert_found("selector", lambda all: kustomize.workload(all)["spec"]["template"]["metadata"]["labels"].pop("app"))
+        self.assert_found("selector", lambda all: kustomize.workload(all)["spec"]["selector"]["matchLabels"].update(app="order"))
 
     def test_kinds_and_versions_without_a_schema(self):
         self.assert_found("(?i)schema for kind ServiceMonitor", lambda all: kustomize.only(all, "PodMonitor").update(
