@@ -91,3 +91,5 @@ buildah)
 esac
 rm -rf .build/image
 echo "image: $tag"
+# Plain "buildah images" looks elsewhere.
+[ "$engine" != buildah ] || echo "image: to push it: buildah ${buildah_options[*]} push $tag docker://REGISTRY/$tag"
