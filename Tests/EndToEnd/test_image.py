@@ -27,12 +27,12 @@ mount --bind "$ROOT" "$ROOT"
 mount -o remount,bind,ro "$ROOT"
 mount -t proc proc "$ROOT/proc"
 mount --rbind /dev "$ROOT/dev"
-mount -t tmpfs -o size=1m,mode=2777,gid=2000 socket "$ROOT/run/prism"
-mount -t tmpfs -o size=64m,mode=2777,gid=2000 data "$ROOT/var/lib/prism"
+mount -t tmpfs -o "size=1m,$VOLUMES" socket "$ROOT/run/prism"
+mount -t tmpfs -o "size=64m,$VOLUMES" data "$ROOT/var/lib/prism"
 mount --bind "$CONFIG" "$ROOT/etc/prism"
 mount --bind "$SECRET" "$ROOT/etc/prism-postgresql"
 root=$ROOT
-unset ROOT CONFIG SECRET
+unset ROOT CONFIG SECRET VOLUMES
 exec setpriv --no-new-privs chroot --userspec=2112:2000 --groups=2000 "$root" "$@"
 """
 
@@ -61,6 +61,7 @@ class Sidecar:
             self.process = subprocess.Popen(
                 ["unshare", "--mount", "--propagation", "private", "sh", "-c", CONTAINER, "sh", *self.manifest["command"]],
                 env={"PATH": "/usr/bin:/usr/sbin:/bin:/sbin", "ROOT": test.root, "CONFIG": config, "SECRET": config,
+                     "VOLUMES": "mode=2777,gid=2000",  # an emptyDir with fsGroup
                      **named, **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         test.addCleanup(self.end)
         # Until the shell has made its mounts and become the sidecar, the namespace is not the container's.
@@ -80,11 +81,11 @@ class Sidecar:
         with open(self.log_path, errors="replace") as file:
             return file.read()
 
-    def run(self, *command, user=USER):
+    def run(self, *command, user=USER, group=GROUP):
         """As the kubelet does it: in the container's namespace and root."""
         return subprocess.run(
             ["nsenter", "--target", str(self.process.pid), "--mount", "--root", "--wd=/", "--setuid", str(user), "--setgid",
-             str(GROUP), *command],
+             str(group), *command],
             env={"PATH": "/usr/bin", "PRISM_SOCKET": "/run/prism/prism.sock"}, capture_output=True, text=True, timeout=30)
 
     def probe(self, name):
@@ -172,6 +173,15 @@ class ImageTests(unittest.TestCase):
         sidecar.process.terminate()
         self.assertEqual(sidecar.process.wait(STOP_SECONDS_MAX), 0, sidecar.log)
         self.assertIn("drain_report", sidecar.log)
+
+    def test_supplemental_groups_do_instead_of_an_fs_group(self):
+        """The volumes then are root's, and writable for all."""
+        sidecar = self.begin("quickstart", VOLUMES="mode=0777,gid=0")
+        self.assertEqual(sidecar.run("prism", "kv", "put", "greeting", "hello", user=APP_USER).returncode, 0, sidecar.log)
+        self.assertEqual(sidecar.run("prism", "drain", user=APP_USER).returncode, 1)
+        stranger = sidecar.run("prism", "kv", "get", "greeting", user=APP_USER, group=APP_USER)
+        self.assertEqual(stranger.returncode, 1)
+        self.assertIn("PERMISSION_DENIED", stranger.stderr)
 
     @postgres.needed
     def test_postgresql_is_reached_by_name_and_its_certificate_checked(self):
