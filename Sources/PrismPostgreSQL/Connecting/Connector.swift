@@ -25,16 +25,23 @@ public final class Connector: Sendable {
         threads: Int = Connector.threadsDefault
     ) throws(SystemCallError) {
         let maker = ConnectionMaker(settings, schema: schema, readsTargets: hasControl)
+        let probe = Probe()
         self.threads = try HelperThreads(name: "pg-connect", count: threads) { job in
-            guard !job.ticket.isAbandoned else { return }
-            do throws(ConnectFailure) {
-                let (handle, facts) = try maker.make()
-                // Closed here rather than on the reactor.
-                guard !job.ticket.isAbandoned else { return }
-                job.inbox.report(.connected(job.ticket, handle, facts))
-            } catch {
-                job.inbox.report(.connectFailed(job.ticket, message: error.message))
-            }
+            probe.perform { Self.connect(job, maker) }
+        }
+    }
+
+    /// - Returns: whether the server can be reached; nil: nobody wanted to know any more.
+    private static func connect(_ job: Job, _ maker: ConnectionMaker) -> Bool? {
+        guard !job.ticket.isAbandoned else { return nil }
+        do throws(ConnectFailure) {
+            let (handle, facts) = try maker.make()
+            // Closed here rather than on the reactor.
+            if !job.ticket.isAbandoned { job.inbox.report(.connected(job.ticket, handle, facts)) }
+            return true
+        } catch {
+            job.inbox.report(.connectFailed(job.ticket, message: error.message))
+            return false
         }
     }
 
@@ -44,6 +51,18 @@ public final class Connector: Sendable {
 
     /// Drops what has not begun. A thread that hangs in libpq is left behind after the deadline (CLOCK_MONOTONIC nanoseconds).
     public func stop(deadlineNanoseconds: UInt64) { threads.stop(deadlineNanoseconds: deadlineNanoseconds) }
+}
+
+/// While a server cannot be reached, one connect at a time asks whether it is back, whichever reactor it is for.
+private final class Probe: Sendable {
+    private let isAway = Atomic<Bool>(false)
+    private let turn = Mutex(())
+
+    /// - Parameter connect: blocks; answers whether it has reached the server, nil if it has not tried.
+    func perform(_ connect: () -> Bool?) {
+        let isReached = isAway.load(ordering: .acquiring) ? turn.withLock { _ in connect() } : connect()
+        if let isReached { isAway.store(!isReached, ordering: .releasing) }
+    }
 }
 
 struct ConnectFailure: Error {
