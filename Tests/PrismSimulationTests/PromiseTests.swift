@@ -3,7 +3,7 @@ import Testing
 
 /// The promises of the contract, held against runs that are a pure function of their seeds.
 @Suite struct PromiseTests {
-    static let seeds: ClosedRange<UInt64> = 1...500
+    static let seeds: ClosedRange<UInt64> = 1...600
 
     @Test("no run breaks a promise, and together the runs meet every situation that the simulator is there for")
     func promisesHold() {

@@ -40,6 +40,8 @@ struct ClientProfile {
     var lazyChance = 0
     /// Never reads.
     var neverReads = false
+    /// Of a request to be a short read.
+    var readChance = 0
     var transactionChance = 0
     var shortDeadlineChance = 100
     var cancelChance = 30

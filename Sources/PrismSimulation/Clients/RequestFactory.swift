@@ -23,7 +23,9 @@ struct RequestFactory {
             joinTransaction(&record, view, client)
         }
         if kind == .begin { record.isReadOnly = client.random.chance(300) }
-        if kind == .query, record.transaction == 0 { record.isReadOnly = client.random.chance(700) }
+        if kind == .query, record.transaction == 0 {
+            record.isReadOnly = client.random.chance(max(700, client.profile.readChance))
+        }
         if kind == .query, record.isReadOnly {
             record.streamParts = client.random.chance(600) ? 0 : client.random.below(12)
             record.bodyBytes = client.random.pick([1, 100, 900])
@@ -92,6 +94,7 @@ struct RequestFactory {
         if client.created == 0, client.profile.saysHello { return .hello }
         if client.random.chance(40) { return .ping }
         if client.random.chance(client.profile.cancelChance) { return .cancel }
+        if client.random.chance(client.profile.readChance) { return client.random.pick([.get, .query, .query]) }
         guard client.random.chance(client.profile.transactionChance) else {
             return client.random.pick([.get, .put, .increment, .delete, .query, .query, .write, .batch])
         }

@@ -46,15 +46,14 @@ extension Ledger {
             if !isDurable(request) { violation(now, "\(describe(serial)): EXECUTED, and it is not durable") }
         case .unknown:
             coverage.saw(.outcomeUnknown)
-            if request.hasFailed, !request.mayCommitInParts, answer.code != .deadlineExceeded, context.phase != .stopped
-            {
-                violation(now, "\(describe(serial)): UNKNOWN, although the server had said that it failed")
-            }
             // Only a deadline and the end do not wait for a completion that is on its way, and a stream that its client does not
             // take is cut at once, whatever becomes of its statement.
-            let isOnItsWay =
-                request.wasAnsweredByBackend && (answer.code == .deadlineExceeded || context.phase == .stopped)
+            let isOver = answer.code == .deadlineExceeded || context.phase == .stopped
             let isCut = answer.code == .resourceExhausted && answer.stage == .stream
+            if request.hasFailed, !request.mayCommitInParts, !isOver, !isCut {
+                violation(now, "\(describe(serial)): UNKNOWN, although the server had said that it failed")
+            }
+            let isOnItsWay = request.wasAnsweredByBackend && isOver
             if !(request.wasSealed || requests[request.effect - 1].wasSealed || isOnItsWay || isCut)
                 || !request.mayWrite
             {
@@ -62,6 +61,12 @@ extension Ledger {
             }
         }
         if answer.stage == .unspecified { violation(now, "\(describe(serial)): \(answer.code.name) without a stage") }
+    }
+
+    /// Whose error it is, as the model server writes it into its messages; nil: it names nobody.
+    private static func serial(in message: String) -> Int? {
+        guard let start = message.firstRange(of: "[serial ")?.upperBound else { return nil }
+        return Int(message[start...].prefix { $0.isNumber })
     }
 
     private func judgeTime(_ answer: Answer, _ request: RequestRecord, _ context: Context) {
@@ -119,6 +124,9 @@ extension Ledger {
         }
         if answer.sqlState == "57014", !request.wasCancelled {
             violation(now, "\(describe(request.serial)) was cancelled in another's place")
+        }
+        if let other = Self.serial(in: answer.message), other != request.serial, other != request.effect {
+            violation(now, "\(describe(request.serial)) got the error of serial \(other)")
         }
         let mustSayWhen = answer.code == .resourceExhausted && answer.stage == .admission
         if mustSayWhen, answer.retryAfterMicroseconds == 0 || !answer.isRetryable {

@@ -46,4 +46,18 @@ public enum Sabotage: String, Sendable, CaseIterable {
     case forgetKey
     /// An execution of a Batch or Write is committed without the others.
     case tearRequest
+    /// A member of a shared batch gets the rows of the one before it.
+    case crossInBatch
+    /// The transaction around a shared batch may write.
+    case openBatch
+    /// The rollback behind a statement does not put the session back.
+    case keepSettings
+    /// A statement that changes its session has a plan that does not tell.
+    case trustPlan
+    /// A cancel ends another read as well.
+    case cancelNeighbour
+    /// Another read is given the error of one.
+    case crossErrors
+    /// What has committed is run again, as members of a batch are.
+    case rerunCommitted
 }

@@ -37,6 +37,7 @@ extension ModelServer {
                 session.rollBack()
             }
             makeDurable(session)
+            session.setBefore = session.setBy
             session.rollBack()
         }
         say(session, .synchronized(session.status))
@@ -63,7 +64,9 @@ extension ModelServer {
                 session.block = .none
                 session.savepoints = []
             } else {
+                let setBy = session.setBy
                 session.rollBack()
+                if sabotage == .keepSettings { session.setBy = setBy }
             }
             return done(session, "ROLLBACK")
         case _ where sql.hasPrefix("ROLLBACK TO SAVEPOINT "): return rollBack(to: String(sql.dropFirst(22)), session)
@@ -72,7 +75,13 @@ extension ModelServer {
         if session.block == .failed { return failAborted(session) }
         if sql.hasPrefix("BEGIN") {
             session.block = .open
+            session.beganNanoseconds = now
+            session.isReadOnlyBlock = sql.hasSuffix("READ ONLY") && sabotage != .openBatch
             done(session, "BEGIN")
+        } else if sql.hasPrefix("EXPLAIN") {
+            explain(sql, session)
+        } else if sql.hasPrefix("WITH own") {
+            askHidden(session)
         } else if sql.hasPrefix("SAVEPOINT ") {
             guard session.block == .open else { return fail(session, "25P01", "SAVEPOINT outside of a transaction") }
             session.savepoints.append((String(sql.dropFirst(10)), session.staged.count, session.claims))
@@ -112,6 +121,7 @@ extension ModelServer {
         }
         if sabotage == .tearRequest, session.staged.count > 1 { session.staged.removeFirst() }
         makeDurable(session)
+        session.setBefore = session.setBy
         session.rollBack()
         done(session, "COMMIT")
     }

@@ -76,6 +76,7 @@ extension ModelServer {
     private func terminate(_ session: ModelSession) {
         ledger.coverage.saw(.sessionTerminated)
         trace(session, "is terminated")
+        flush(session)
         session.outbox.append(
             .failed(
                 ServerError(
@@ -95,6 +96,7 @@ extension ModelServer {
 
     private func bury(_ session: ModelSession) {
         session.rollBack()
+        session.held = []
         session.commands = []
         session.token = 0
         session.isDead = true
@@ -130,6 +132,7 @@ extension ModelServer {
         guard !session.isDead else { return remove(session) }
         session.isOrphaned = true
         session.outbox = []
+        session.held = []
         let isBusy = session.token != 0 || session.rowsLeft != nil
         let arrived = random.below(session.commands.count + 1)
         session.commands.removeLast(session.commands.count - max(arrived, isBusy ? 1 : 0))

@@ -33,6 +33,7 @@ extension ModelServer {
         }
         switch command {
         case .execute(let name, _, _) where session.prepared[name]?.isWork == true: return behaviour.step(&random)
+        case .execute(let name, _, _) where session.prepared[name]?.isTiming == true: return 1_000
         case .prepare(_, let statement) where statement.isClients: return behaviour.step(&random)
         default: return random.between(1_000, 1_000 + behaviour.stepLow / 4)
         }
@@ -52,6 +53,8 @@ extension ModelServer {
         guard !misfortune(session) else { return }
         if mustWaitForKey(session) {
             ledger.coverage.saw(.keyAwaited)
+            // While it waits, the server looks whether its client is still there (client_connection_check_interval).
+            if session.isOrphaned { return end(session) }
             session.token = token()
             return scheduled.append((now + random.between(100_000, 2_000_000), .work(session, token: session.token)))
         }
@@ -135,16 +138,19 @@ extension ModelServer {
         guard let statement = session.prepared[name] else { return fail(session, "26000", "no such statement") }
         if session.block == .failed, statement.sql != "ROLLBACK" { return failAborted(session) }
         if statement.isFrame { return run(statement.sql, session) }
-        let mark = Self.mark(statement, values)
+        if statement.isTiming { return answerTiming(session) }
+        if statement.sql == "RESET ALL" { session.setBy = nil }
+        var mark = Self.mark(statement, values)
         if statement.isWork {
             trace(session, "executes \(statement.sql.prefix(30)) of serial \(mark.serial)")
             if random.chance(behaviour.staleChance) { return failAsStale(name, session) }
             if random.chance(behaviour.failChance) {
                 // What commits by itself may have done so before.
                 if statement.commitsByItself, session.block == .none, random.chance(500) { durable([mark]) }
-                return failSomehow(session)
+                return failSomehow(mark, session)
             }
-            if !statement.isRead { change(mark, statement, session) }
+            let whose = judgeCompany(mark, statement, session)
+            if statement.isRead { mark = whose } else { change(mark, statement, session) }
         }
         if let own = statement.own { return answer(own, mark.serial, values, session) }
         guard statement.returnsRows else {
@@ -198,10 +204,6 @@ extension ModelServer {
 
     // MARK: failures
 
-    func say(_ session: ModelSession, _ reply: ModelSession.Reply) {
-        if !session.isOrphaned { session.outbox.append(reply) }
-    }
-
     func fail(_ session: ModelSession, _ sqlState: String, _ message: String, routine: String = "") {
         trace(session, "fails: \(sqlState) \(message)")
         say(session, .failed(ServerError(sqlState: sqlState, message: message, routine: routine)))
@@ -214,12 +216,14 @@ extension ModelServer {
         fail(session, "25P02", "current transaction is aborted, commands ignored until end of transaction block")
     }
 
-    private func failSomehow(_ session: ModelSession) {
+    /// The message names the request.
+    private func failSomehow(_ mark: SerialMark, _ session: ModelSession) {
+        let whose = mark.serial > 0 ? " [serial \(mark.serial)]" : ""
         switch random.below(4) {
-        case 0: fail(session, "40P01", "deadlock detected")
-        case 1: fail(session, "40001", "could not serialize access")
-        case 2: fail(session, "53200", "out of memory")
-        default: fail(session, "23505", "duplicate key value violates unique constraint")
+        case 0: fail(session, "40P01", "deadlock detected" + whose)
+        case 1: fail(session, "40001", "could not serialize access" + whose)
+        case 2: fail(session, "53200", "out of memory" + whose)
+        default: fail(session, "23505", "duplicate key value violates unique constraint" + whose)
         }
     }
 

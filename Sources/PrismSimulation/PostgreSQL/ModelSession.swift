@@ -46,6 +46,8 @@ final class ModelSession {
     /// Sent, and carried out in this order.
     var commands: [Command] = []
     var outbox: [Reply] = []
+    /// What the server has not put on the way yet.
+    var held: [Reply] = []
     var isReading = true
 
     var prepared: [PreparedName: ModelStatement] = [:]
@@ -55,6 +57,16 @@ final class ModelSession {
     var savepoints: [(name: String, count: Int, claims: [IdempotencyKey: IdempotencyRecord])] = []
     /// Idempotency keys that the open transaction has claimed.
     var claims: [IdempotencyKey: IdempotencyRecord] = [:]
+    /// Whose statements stand in the open transaction, explicit or implicit.
+    var company: [(owner: ModelServer.Owner, mark: SerialMark, isSQL: Bool)] = []
+    var isReadOnlyBlock = false
+    /// Of the open transaction.
+    var beganNanoseconds: UInt64 = 0
+    /// Who has changed the session's settings; nil: nobody. And before the open transaction, which its end by a rollback brings back.
+    var setBy: ModelServer.Owner?
+    var setBefore: ModelServer.Owner?
+    /// The plan that was asked for last does not show all.
+    var hidesSomething = false
     /// Behind a failure, up to the Sync.
     var isSkipping = false
 
@@ -110,6 +122,9 @@ final class ModelSession {
     }
 
     func rollBack() {
+        setBy = setBefore
+        company = []
+        isReadOnlyBlock = false
         staged = []
         savepoints = []
         claims = [:]
@@ -141,11 +156,15 @@ struct ModelStatement {
     }
     /// Begins or ends a transaction.
     var isFrame: Bool { sql.hasPrefix("BEGIN") || sql == "ROLLBACK" }
+    /// Asks how long the transaction has taken.
+    var isTiming: Bool { sql.contains("clock_timestamp") }
     /// It takes time, and can fail.
     var isWork: Bool { isClients || own != nil && own != .sweepEntries && own != .sweepKeys }
     /// Makes its change durable by itself.
     var commitsByItself: Bool { Self.commitsByItself(sql) }
     static func commitsByItself(_ sql: String) -> Bool { sql.hasPrefix("call ") }
+    /// It sets something that stays set, and its plan tells.
+    var changesSession: Bool { sql.hasSuffix("limit 7") }
     var returnsRows: Bool { sql.contains("rows(") || sql.contains("returning") || sql.contains("write(") }
 
     private static let writing: Set<PostgreSQLStatement> = [
@@ -160,7 +179,10 @@ struct ModelStatement {
 
     /// What clients send.
     static let reading = [
-        "select serial, number, filler from rows($1)", "with r as (select 1) select * from rows($1)",
+        "select serial, number, filler from unnest($1) as rows(serial, number, filler)",
+        "select serial, number, filler from unnest($1) as rows(serial, number, filler) where true",
+        "with r as (select 1) select * from rows($1)",
+        "select serial, number, filler from unnest($1) as rows(serial, number, filler) limit 7",
     ]
     static let changing = [
         "insert into t values ($1)", "update t set v = $1", "insert into t values ($1) returning *",

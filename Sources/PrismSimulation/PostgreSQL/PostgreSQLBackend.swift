@@ -28,6 +28,8 @@ final class PostgreSQLBackend {
     private var isEnding = false
     /// Since then every connection was seen back in the pool; a sweeper may have borrowed one again.
     private var hasRested = false
+    /// Serials that a deliberate fault has run twice.
+    private var reran: Set<Int> = []
     private let arena = Arena(limitBytes: 1 << 20, firstBlockBytes: 8 << 10)
 
     /// Where the engine's answers go; it is there before the backend is.
@@ -71,6 +73,7 @@ final class PostgreSQLBackend {
     func cancel(_ reference: RequestReference) -> CancelOutcome {
         let outcome = engine.cancel(reference, now: now)
         if outcome != .tooLate { tickets[reference] = nil }
+        if outcome == .stopped, sabotage == .cancelNeighbour { cancelNeighbour() }
         return outcome
     }
 
@@ -117,6 +120,14 @@ final class PostgreSQLBackend {
 
     /// True: the answer has been replaced, or is not to be given.
     private func isSabotaged(_ completion: Completion, _ body: [UInt8], _ ticket: Ticket) -> Bool {
+        if sabotage == .crossErrors, completion.code != .ok { crossError(completion, body) }
+        if sabotage == .rerunCommitted, completion.code == .ok, ticket.work.kind == .put,
+            ticket.work.transaction == .none, !reran.contains(ticket.serial)
+        {
+            reran.insert(ticket.serial)
+            engine.submit(ticket.work)
+            return true
+        }
         guard sabotage == .denyLostCommit || sabotage == .repeatWrite else { return false }
         let answer = body.withUnsafeBytes { Answer($0, in: arena) }
         guard answer?.outcome == .unknown, completion.code == .unavailable else { return false }
@@ -130,6 +141,36 @@ final class PostgreSQLBackend {
         tickets[completion.reference] = nil
         mailbox.append((completion, Array(denial.bytes)))
         return true
+    }
+
+    /// Another read that is under way, by its serial.
+    private func neighbour(of reference: RequestReference?) -> RequestReference? {
+        tickets.filter { $0.key != reference && $0.value.serial > 0 && $0.value.work.transaction == .none }
+            .filter { $0.value.work.isReadOnly || $0.value.work.kind.isKeyValueRead }
+            .min { $0.value.serial < $1.value.serial }?.key
+    }
+
+    private func answer(_ reference: RequestReference, _ completion: Completion, _ body: [UInt8]) {
+        _ = engine.cancel(reference, now: now)
+        tickets[reference] = nil
+        mailbox.append(
+            (Completion(reference: reference, kind: .final, code: completion.code, stage: completion.stage), body))
+    }
+
+    private func cancelNeighbour() {
+        guard let neighbour = neighbour(of: nil) else { return }
+        var body = ByteQueue()
+        let error = ServerError(sqlState: "57014", message: "canceling statement due to user request")
+        let failure = SQLStateMapping.failure(error, at: .execute, outcome: .notExecuted)
+        ResponseBody.append(failure, to: &body)
+        answer(
+            neighbour, Completion(reference: neighbour, kind: .final, code: failure.code, stage: failure.stage),
+            Array(body.bytes))
+    }
+
+    private func crossError(_ completion: Completion, _ body: [UInt8]) {
+        guard let neighbour = neighbour(of: completion.reference) else { return }
+        answer(neighbour, completion, body)
     }
 
     /// A statement of the request in hand is complete, and its Sync has not been heard of.
@@ -166,6 +207,7 @@ final class PostgreSQLBackend {
 
     private func judgeRest() {
         let snapshot = engine.snapshot
+        if snapshot.shared.reruns > 0 { ledger.coverage.saw(.batchRerun) }
         if !hasRested {
             ledger.violation(
                 now,

@@ -37,6 +37,9 @@ struct ServerBehaviour {
     /// A commit waits for a standby; a cancel ends only the waiting.
     var standbyChance = 0
 
+    /// Answers that fit into the server's buffer: so many, and they go on their way before the Sync.
+    var heldRepliesMax = 64
+
     // Connections.
     /// At a step: ended by an administrator, killed, or cut off while the server goes on.
     var loseChance = 0
@@ -57,6 +60,7 @@ struct ServerBehaviour {
         behaviour.connectHigh = behaviour.connectLow + random.spread(10_000, 200_000_000)
         behaviour.stepLow = random.spread(1_000, 1_000_000)
         behaviour.stepHigh = behaviour.stepLow + random.spread(1_000, 50_000_000)
+        behaviour.heldRepliesMax = random.pick([1, 8, 64, 64])
         // A third of the servers is healthy: with trouble everywhere the ordinary way would never be walked.
         guard !random.chance(333) else { return behaviour }
         behaviour.drawTrouble(&random)

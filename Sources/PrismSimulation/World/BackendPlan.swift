@@ -55,6 +55,24 @@ enum BackendPlan {
         }
     }
 
+    /// What is short is shared, and mostly works.
+    mutating func share(_ random: inout SeededGenerator) {
+        calm()
+        guard case .postgreSQL(var behaviour) = self else { return }
+        behaviour.settings.pool.connectionsMax = random.pick([2, 3, 5])
+        behaviour.settings.pool.waitersMax = 1_024
+        behaviour.settings.knownStatementsMax = 1_024
+        // While one batch is under way, the next one gathers.
+        behaviour.settings.sharedConnectionsMax = random.pick([1, 1, 2])
+        behaviour.settings.sharedBatchMax = random.pick([3, 32])
+        behaviour.settings.sharedBatchMin = 8
+        behaviour.settings.sharedResultBytesMax = random.pick([1_000, 64 << 10])
+        behaviour.settings.sharedGuardNanoseconds = random.spread(1_000_000, 100_000_000)
+        behaviour.stepLow = random.spread(20_000, 200_000)
+        behaviour.stepHigh = behaviour.stepLow + random.spread(1_000, 500_000)
+        self = .postgreSQL(behaviour)
+    }
+
     mutating func slowCommits(_ factor: UInt64) {
         switch self {
         case .sqlite(var behaviour):

@@ -15,6 +15,8 @@ struct Scenario {
         case ending
         /// Cancels everywhere, on few connections that are always busy.
         case cancels
+        /// Short reads of many clients, which travel together on PostgreSQL.
+        case sharing
     }
 
     var settings = MultiplexerSettings()
@@ -46,7 +48,9 @@ struct Scenario {
         for _ in 0..<(1 + random.below(8)) { scenario.clients.append(ClientProfile.draw(&random)) }
         scenario.drawEnding(&random)
         scenario.lean(
-            random.pick([.free, .free, .free, .free, .transactions, .slowCommits, .ending, .cancels]), &random)
+            random.pick([.free, .free, .free, .free, .transactions, .slowCommits, .ending, .ending, .cancels, .sharing]
+            ), &random
+        )
         scenario.stallNanosecondsMax = random.pick([0, 100_000, 1_000_000])
         return scenario
     }
@@ -92,18 +96,20 @@ struct Scenario {
         signals.append((time + random.spread(1_000_000, 30_000_000_000), .terminate))
     }
 
-    /// Classic, all through lame duck without a signal: the first one comes while the last answers wait for a client that does not
-    /// read.
+    /// Classic, all through lame duck without a signal: the first one comes while requests are drained, or while the last answers
+    /// wait for a client that does not read.
     private mutating func endImpatiently(_ first: UInt64, _ random: inout SeededGenerator) {
         drain.mode = .classic
         drain.totalNanoseconds = 2_000_000_000
         let cancelling = first + drain.totalNanoseconds - DrainMachine.drainingReserveNanoseconds
+        let draining = first + drain.totalNanoseconds - drain.afterSigtermNanoseconds
+        let isDraining = random.chance(600)
+        let time =
+            isDraining
+            ? random.between(draining, draining + (cancelling - draining) / 2)
+            : cancelling + random.between(0, DrainMachine.cancellingNanosecondsMax)
         signals = [
-            (first, .drainRequested),
-            (
-                cancelling + random.between(0, DrainMachine.cancellingNanosecondsMax),
-                random.pick([.interrupt, .terminate])
-            ),
+            (first, .drainRequested), (time, isDraining ? .interrupt : random.pick([.interrupt, .terminate])),
             (cancelling + DrainMachine.cancellingNanosecondsMax * 2, .terminate),
         ]
         clients[0].neverReads = true
@@ -146,6 +152,33 @@ struct Scenario {
                 clients[index].thinkHigh = clients[index].thinkLow + random.spread(1_000, 10_000_000)
                 clients[index].neverReads = false
             }
+        case .sharing:
+            settings.inFlightPerConnectionMax = 1_024
+            settings.inFlightMax = 65_536
+            settings.bufferedBytesMax = 256 << 20
+            settings.connectionsMax = 16_384
+            settings.wire.frameBytesMax = 65_536
+            for index in backends.indices { backends[index].share(&random) }
+            while clients.count < 4 { clients.append(ClientProfile.draw(&random)) }
+            for index in clients.indices {
+                clients[index].requests = 150
+                clients[index].inFlightMax = random.pick([8, 40])
+                clients[index].readChance = random.pick([800, 950])
+                clients[index].transactionChance = 0
+                clients[index].cancelChance = random.pick([0, 50, 200])
+                clients[index].shortDeadlineChance = random.pick([0, 0, 200])
+                clients[index].thinkLow = random.spread(1_000, 50_000)
+                clients[index].thinkHigh = clients[index].thinkLow + random.spread(1_000, 200_000)
+                clients[index].startNanoseconds = random.spread(1_000, 1_000_000)
+                clients[index].endsAfter = .max
+                clients[index].fault = nil
+                clients[index].writeBytesMax = 65_536
+                clients[index].readBytesMax = 65_536
+                clients[index].socketBytes = 65_536
+                clients[index].neverReads = false
+            }
+            // So that there is something to share before the end comes.
+            for index in signals.indices { signals[index].time += 500_000_000 }
         case .ending:
             let first = signals[0].time
             for index in 1..<signals.count {

@@ -40,15 +40,30 @@ extension ServerSession {
             guard context.now >= sweepEndsAt else { return sweepEndsAt }
             stopRunning()
         }
-        guard !fence.isClear else { return guardBatch() }
+        guard !fence.isClear else { return min(guardBatch(), bearRest()) }
         // The server, or the network in between, does not answer any more: a new connection is better than none.
         guard context.now < givesUpAt else {
-            conclude("the server did not stop within cancel_timeout")
+            conclude("the server did not stop in time")
             return .max
         }
         leaveBatchThatDoesNotStop()
         perform(fence.advance(to: context.now))
         return nextStep
+    }
+
+    /// Nobody waits for what is under way: a rollback, a reset. It has as long as a cancel has.
+    /// - Returns: when to call again.
+    private func bearRest() -> UInt64 {
+        let isResting =
+            batch == nil && sweep == .none && !expected.isEmpty && nextJob == nil && job?.isDetached != false
+        guard isResting else {
+            restEndsAt = .max
+            return .max
+        }
+        if restEndsAt == .max { restEndsAt = saturatingSum(context.now, settings.cancelTimeoutNanoseconds) }
+        guard context.now >= restEndsAt else { return restEndsAt }
+        conclude("the server did not put the session back in time")
+        return .max
     }
 
     private func perform(_ step: CancelFence.Step) {

@@ -57,6 +57,8 @@ final class ServerSession<Port: PostgreSQLPort> {
     var fence = CancelFence()
     /// When a connection that a cancel has not brought to an end is given up.
     var givesUpAt = UInt64.max
+    /// When a connection is given up on which nobody waits for what is still under way.
+    var restEndsAt = UInt64.max
     var status = TransactionStatus.idle
     /// Executions of client SQL that were sent, and how many of them a reset has followed.
     var clientExecutions: UInt64 = 0
