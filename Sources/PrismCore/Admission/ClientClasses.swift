@@ -30,6 +30,9 @@ struct ClientClasses {
     /// Of all that are connected.
     private(set) var weights = 0
 
+    /// How many are connected.
+    var count: Int { places.count }
+
     /// One more connection; the answer is the place of its class, valid until the last one leaves.
     mutating func join(_ identity: ClientIdentity, weight: Int) -> Int {
         if let known = places[identity] {

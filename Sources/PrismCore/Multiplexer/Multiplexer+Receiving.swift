@@ -20,6 +20,13 @@ extension Multiplexer {
         }
     }
 
+    /// What is to be read of a connection in one turn. What one client has sent in a row holds up the others for as long as it takes
+    /// to take it up: the less of it, the more often the socket is asked.
+    public var turnBytes: Int {
+        if clientClasses.count > 1 { return MultiplexerSettings.turnBytesBesideClasses }
+        return connections.count > 1 ? MultiplexerSettings.turnBytesBesideConnections : MultiplexerSettings.turnBytes
+    }
+
     /// How much is still to come of a frame whose front has been read; 0: of none.
     public func bytesMissing(_ reference: ConnectionReference) -> Int {
         guard let index = live(reference), let length = frontFrameBytes(index) else { return 0 }

@@ -29,8 +29,12 @@ public struct MultiplexerSettings: Sendable {
 
     public init() {}
 
-    /// What a shell reads of a connection in one turn, but for the rest of a frame that has its room.
+    /// What a shell reads of a connection in one turn, but for the rest of a frame that has its room: of one that is alone,
     public static let turnBytes = 8 << 10
+    /// of one beside others of its class,
+    public static let turnBytesBesideConnections = 2 << 10
+    /// and of one beside other classes.
+    public static let turnBytesBesideClasses = 512
 
     /// What a client is told to wait when a limit of ours refuses it.
     public static let limitRetryMicroseconds: UInt64 = 50_000

@@ -7,9 +7,6 @@ internal import PrismWire
 /// One reactor with its multiplexer: reads, writes and closes sockets as the multiplexer says, and decides nothing itself.
 final class Shard: ReactorHandler, @unchecked Sendable {
     static let readBytes = 64 << 10
-    /// A client's turn in one tick: some dozens of small requests, or more for the rest of a large one. A busy one comes again in
-    /// the next tick, after the others.
-    static let turnBytes = MultiplexerSettings.turnBytes
     /// Reads for one large request in one tick.
     static let readsPerTickMax = 4
     static let acceptsPerTickMax = 32
@@ -254,8 +251,9 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     private func read(_ reference: ConnectionReference, _ now: UInt64) {
         for _ in 0..<Self.readsPerTickMax {
             guard let channel = channel(reference), channel.isReading else { return }
-            // What one client has sent in a row must not hold up the others.
-            let room = min(max(Self.turnBytes, multiplexer.bytesMissing(reference)), Self.readBytes)
+            // A busy client comes again in the next tick, after the others.
+            let turnBytes = multiplexer.turnBytes
+            let room = min(max(turnBytes, multiplexer.bytesMissing(reference)), Self.readBytes)
             switch UnixSocket.read(
                 channel.descriptor, into: UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<room]))
             {
@@ -263,7 +261,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
                 multiplexer.received(reference, UnsafeRawBufferPointer(rebasing: readBuffer[..<count]), now: now)
                 perform(now)
                 // What is left, epoll reports in the next tick.
-                if count < room || multiplexer.bytesMissing(reference) <= Self.turnBytes { return }
+                if count < room || multiplexer.bytesMissing(reference) <= turnBytes { return }
             case .wouldBlock: return
             case .closed:
                 setReading(reference, false)

@@ -22,6 +22,21 @@ import Testing
         #expect(session.read(client) == ["1 OK", "3 OK", "2 OK"])
     }
 
+    @Test("the less is read of a connection in one turn the more others could wait for it")
+    func turns() {
+        let session = Session()
+        _ = session.connect(uid: 1)
+        #expect(session.multiplexer.turnBytes == 8_192)
+        let second = session.connect(uid: 1)
+        #expect(session.multiplexer.turnBytes == 2_048)
+        let other = session.connect(uid: 2)
+        #expect(session.multiplexer.turnBytes == 512)
+        session.multiplexer.connectionLost(other, now: session.now)
+        #expect(session.multiplexer.turnBytes == 2_048)
+        session.multiplexer.connectionLost(second, now: session.now)
+        #expect(session.multiplexer.turnBytes == 8_192)
+    }
+
     @Test("what ends a connection: one last answer with id 0, its requests cancelled unanswered, a neighbour unharmed")
     func protocolErrors() {
         let broken: [(String, [UInt8], String)] = [
