@@ -42,10 +42,19 @@ struct RequestSlot {
     var nextInTransaction: Int32 = -1
     /// While it waits: a request sent just before it has failed out of its turn, and poisons the transaction in its turn.
     var followsFailure = false
+    /// While it waits; apart, because few do, and every slot is as long.
+    var held: HeldRequest?
+
     /// While it waits: what will be submitted …
-    var work: WorkItem?
+    var work: WorkItem? {
+        get { held?.work }
+        set { if newValue != nil || held != nil { held = HeldRequest(work: newValue, refusal: held?.refusal) } }
+    }
     /// … or, instead, why it is refused when its turn comes.
-    var refusal: Failure?
+    var refusal: Failure? {
+        get { held?.refusal }
+        set { if newValue != nil || held != nil { held = HeldRequest(work: held?.work, refusal: newValue) } }
+    }
 
     /// Whether it may change anything: decides between NOT_EXECUTED and UNKNOWN when nobody can tell.
     var mayWrite: Bool {
@@ -53,5 +62,16 @@ struct RequestSlot {
         if kind == .savepoint || kind == .rollbackTo { return true }
         if isReadOnly { return false }
         return kind.isKeyValueWrite || kind == .query || kind == .batch || kind == .commit
+    }
+}
+
+/// A request that waits for its turn in its transaction.
+final class HeldRequest: Sendable {
+    let work: WorkItem?
+    let refusal: Failure?
+
+    init(work: WorkItem?, refusal: Failure?) {
+        self.work = work
+        self.refusal = refusal
     }
 }
