@@ -9,6 +9,8 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     static let readBytes = 64 << 10
     /// Reads for one large request in one tick.
     static let readsPerTickMax = 4
+    /// Turns of reading for each connection when the last state is entered.
+    static let readsAtTheEndMax = 64
     static let acceptsPerTickMax = 32
     /// How often answers of backends on this thread are looked for in one tick; the rest comes in the next.
     static let roundsPerTickMax = 3
@@ -190,6 +192,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
             while isListening, acceptOne(now) {}
             stopListening()
         }
+        if state == .stopped { readWhatIsLeft(now) }
         multiplexer.enter(state, reason: reason, budgetLeftNanoseconds: budgetLeftNanoseconds, now: now)
         perform(now)
         if state == .stopped {
@@ -204,6 +207,18 @@ final class Shard: ReactorHandler, @unchecked Sendable {
             }
             closeAll()
             reactor.stop()
+        }
+    }
+
+    /// A signal may end CANCELLING before this reactor has come to read what clients had sent until reading was shut down. It is
+    /// still refused, up to a bound.
+    private func readWhatIsLeft(_ now: UInt64) {
+        for index in channels.indices where channels[index].descriptor >= 0 {
+            let reference = ConnectionReference(index: Int32(index), generation: channels[index].generation)
+            for _ in 0..<Self.readsAtTheEndMax {
+                guard let channel = channel(reference), channel.isReading else { break }
+                read(reference, now)
+            }
         }
     }
 
