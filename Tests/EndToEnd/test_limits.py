@@ -64,7 +64,10 @@ class LimitTests(LimitCase):
         client = self.client(server)
         self.assertEqual(client.ping(b"x" * 60_000), b"x" * 60_000)
         raw = self.raw(server)
-        raw.send(ping(1, b"x" * 70_000))
+        try:
+            raw.send(ping(1, b"x" * 70_000))
+        except BrokenPipeError:
+            pass  # Its length was enough.
         self.ended(raw, "limits.frame_bytes")
 
     def test_limits_connections(self):

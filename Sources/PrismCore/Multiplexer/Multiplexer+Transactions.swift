@@ -176,7 +176,7 @@ extension Multiplexer {
         if transactions[transaction].hasEndedInBackend { return }
         // A commit on its way is no longer idle or growing: its own deadline bounds it.
         if executing >= 0, requests[executing].kind == .commit || requests[executing].kind == .rollback { return }
-        if phase >= .cancelling { report.transactionsRolledBack += 1 }
+        if phase >= .cancelling, transactions[transaction].state != .beginning { report.transactionsRolledBack += 1 }
         transactions[transaction].state = .aborted
         disarmIdleTimer(transaction)
         disarmTotalTimer(transaction)

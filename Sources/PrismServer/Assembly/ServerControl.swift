@@ -39,7 +39,11 @@ public final class ServerControl: Sendable {
     /// All listeners accept. Once true it stays true.
     public var isStarted: Bool { serving.load(ordering: .acquiring) }
 
-    func markStarted() { serving.store(true, ordering: .releasing) }
+    func markStarted() {
+        // The runtime's timers want a descriptor, and end the process where they get none: they take it while there are some.
+        Task { try? await Task.sleep(nanoseconds: 1) }
+        serving.store(true, ordering: .releasing)
+    }
     func drainChanged(_ machine: DrainMachine) { ending.changed(machine) }
 
     /// Everything at one moment; nil when a reactor did not answer in time. Never waits for a database.
