@@ -50,6 +50,26 @@ public struct ByteQueue: ~Copyable {
         storage?.storeBytes(of: value.bigEndian, toByteOffset: head + offset, as: UInt32.self)
     }
 
+    /// Replaces `count` bytes at `offset` from the front by as many as `newCount`, which `write` fills; what is behind them moves.
+    public mutating func replace(
+        _ count: Int, at offset: Int, with newCount: Int, _ write: (UnsafeMutableRawPointer) -> Void
+    ) {
+        precondition(
+            count >= 0 && newCount >= 0 && offset >= 0 && offset + count <= self.count, "replaced outside of the queue")
+        if newCount > count { _ = reserve(newCount - count) }
+        guard let storage else { return }
+        let place = storage + head + offset
+        if newCount != count { memmove(place + newCount, place + count, self.count - offset - count) }
+        tail += newCount - count
+        write(place)
+    }
+
+    /// Drops bytes from the end.
+    public mutating func truncate(to count: Int) {
+        precondition(count >= 0 && count <= self.count, "truncated to more than there is")
+        tail = head + count
+    }
+
     /// Drops bytes from the front.
     public mutating func consume(_ count: Int) {
         precondition(count >= 0 && count <= self.count, "more consumed than there is")

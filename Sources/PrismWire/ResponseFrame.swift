@@ -11,6 +11,16 @@ public struct Cost: Sendable, Equatable {
     }
 }
 
+extension Failure {
+    /// - Parameter limit: what a frame has room for.
+    public static func answerTooLarge(bytes: Int, above limit: Int) -> Failure {
+        Failure(
+            .resourceExhausted, at: .execute,
+            "the answer has \(bytes) bytes, above the \(limit) that limits.frame_bytes has room for; ask for less at a time"
+        )
+    }
+}
+
 /// Framing of answers: header, id, the body as it came, then `more` or the cost.
 public enum ResponseFrame {
     /// Most bytes that framing adds to a body: header, id, and a cost of three 10-byte varints.
@@ -21,13 +31,13 @@ public enum ResponseFrame {
         id: UInt64, body: UnsafeRawBufferPointer, cost: Cost, to output: inout ByteQueue
     ) {
         append(id: id, body: body, to: &output) { target in
-            var costBytes = target + 2
-            if cost.queueMicroseconds > 0 { costBytes = putField(0x08, cost.queueMicroseconds, costBytes) }
-            if cost.backendMicroseconds > 0 { costBytes = putField(0x10, cost.backendMicroseconds, costBytes) }
-            if cost.totalMicroseconds > 0 { costBytes = putField(0x18, cost.totalMicroseconds, costBytes) }
+            var fields = FieldCursor(target + 2)
+            if cost.queueMicroseconds > 0 { fields.put(0x08, varint: cost.queueMicroseconds) }
+            if cost.backendMicroseconds > 0 { fields.put(0x10, varint: cost.backendMicroseconds) }
+            if cost.totalMicroseconds > 0 { fields.put(0x18, varint: cost.totalMicroseconds) }
             target[0] = 0x22  // cost = 4, length-delimited
-            target[1] = UInt8(costBytes - target - 2)
-            return costBytes
+            target[1] = UInt8(fields.position - target - 2)
+            return fields.position
         }
     }
 
@@ -46,31 +56,12 @@ public enum ResponseFrame {
     ) {
         output.append(upTo: body.count + overheadBytesMax) { raw in
             let start = raw.assumingMemoryBound(to: UInt8.self)
-            var cursor = start + Frame.headerBytes
-            if id != 0 { cursor = putField(0x08, id, cursor) }
-            if let source = body.baseAddress {
-                UnsafeMutableRawPointer(cursor).copyMemory(from: source, byteCount: body.count)
-                cursor += body.count
-            }
-            cursor = trailer(cursor)
-            let total = cursor - start
+            var cursor = FieldCursor(start + Frame.headerBytes)
+            if id != 0 { cursor.put(0x08, varint: id) }
+            cursor.put(bytes: body)
+            let total = trailer(cursor.position) - start
             raw.storeBytes(of: UInt32(total - Frame.headerBytes).bigEndian, as: UInt32.self)
             return total
         }
-    }
-
-    private static func putField(
-        _ tag: UInt8, _ value: UInt64, _ target: UnsafeMutablePointer<UInt8>
-    ) -> UnsafeMutablePointer<UInt8> {
-        target[0] = tag
-        var cursor = target + 1
-        var rest = value
-        while rest >= 0x80 {
-            cursor[0] = UInt8(truncatingIfNeeded: rest) | 0x80
-            cursor += 1
-            rest >>= 7
-        }
-        cursor[0] = UInt8(truncatingIfNeeded: rest)
-        return cursor + 1
     }
 }

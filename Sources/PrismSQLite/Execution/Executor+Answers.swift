@@ -2,22 +2,30 @@ internal import PrismWire
 
 /// Building answers in the arena, and packing them.
 extension Executor {
-    /// Room in a frame for what the session adds around a body: id, more, cost.
-    static let frameOverheadBytes = 64
+    /// What a frame has room for, bytes of a body.
+    var answerBytesMax: Int { settings.limits.frameBytesMax - ResponseFrame.overheadBytesMax }
 
     /// Appends the response as a body.
     /// - Throws: RESOURCE_EXHAUSTED when it would not fit into a frame.
     func pack(into output: inout ByteQueue) throws(Failure) {
         let size = prism__v1__response__get_packed_size(response)
-        guard size <= settings.limits.frameBytesMax - Self.frameOverheadBytes else {
-            throw Failure(
-                .resourceExhausted, at: .execute,
-                "the answer has \(size) bytes, above limits.frame_bytes (\(settings.limits.frameBytesMax)); ask for less at a time"
-            )
-        }
+        guard size <= answerBytesMax else { throw .answerTooLarge(bytes: size, above: answerBytesMax) }
         output.append(upTo: size) { target in
             prism__v1__response__pack(response, target.assumingMemoryBound(to: UInt8.self))
         }
+    }
+
+    /// Appends the rows and columns so far as one result; in a batch, behind the results so far.
+    /// - Throws: RESOURCE_EXHAUSTED when it would not fit into a frame.
+    func writeRows(
+        as place: ResultWriter.Place, tag: CommandTag, rowsAffected: UInt64, into output: inout ByteQueue
+    ) throws(Failure) {
+        let word = tag.bytes.bytes
+        let size =
+            (place == .batch ? output.count : 0)
+            + rows.writtenBytes(in: place, columns: columns.count, tag: word.count, rowsAffected: rowsAffected)
+        guard size <= answerBytesMax else { throw .answerTooLarge(bytes: size, above: answerBytesMax) }
+        rows.write(in: place, columns: columns.bytes, tag: word, rowsAffected: rowsAffected, to: &output)
     }
 
     var outOfMemory: Failure {

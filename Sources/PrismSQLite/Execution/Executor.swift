@@ -19,6 +19,9 @@ final class Executor {
     let arena: Arena
     /// Outside of the arena, which is emptied with each part of a stream.
     let response: UnsafeMutablePointer<Prism__V1__Response>
+    // Of the client's statement that is being read.
+    var rows = ResultWriter()
+    var columns = ByteQueue()
     /// For requests. The connection's own, because a stream's parameters stay in it while the stream is parked.
     private let decoding: Arena
     private let versions: VersionSource?
@@ -86,8 +89,7 @@ final class Executor {
         case .batch:
             guard let message = request.batch else { throw outOfMemory }
             let sql = SQLExecutor(executor: self, isReadOnly: isReadOnly)
-            guard try sql.batch(message) else { return .needsWriter }
-            try pack(into: &output)
+            guard try sql.batch(message, into: &output) else { return .needsWriter }
         default: throw Failure(.unimplemented, at: .execute, "the backend does not know this operation")
         }
         return .answered

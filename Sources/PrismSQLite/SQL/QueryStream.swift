@@ -25,11 +25,7 @@ final class QueryStream {
     /// What a statement that writes returns is never cut: it is answered only when the change is durable.
     func next(mayBeCut: Bool, into output: inout ByteQueue) throws(Failure) -> Bool {
         do throws(Failure) {
-            executor.arena.reset()
-            let (result, isLast) = try read(mayBeCut)
-            executor.response.pointee.payload_case = PRISM__V1__RESPONSE__PAYLOAD_QUERY
-            executor.response.pointee.query = result
-            try executor.pack(into: &output)
+            let isLast = try read(mayBeCut, into: &output)
             if isLast { close() }
             return isLast
         } catch {
@@ -38,16 +34,17 @@ final class QueryStream {
         }
     }
 
-    private func read(_ mayBeCut: Bool) throws(Failure) -> (UnsafeMutablePointer<Prism__V1__QueryResult>, Bool) {
+    private func read(_ mayBeCut: Bool, into output: inout ByteQueue) throws(Failure) -> Bool {
         guard let isReadOnly = rows?.statement.isReadOnly else { return try closed() }
         let mayBeCut = mayBeCut && isReadOnly
         let settings = executor.settings
         let bytesMax = mayBeCut ? settings.streamPartBytes : settings.resultBytesMax
-        guard let read = try rows?.read(bytesMax: bytesMax, mayBeCut: mayBeCut) else { return try closed() }
-        return (read.result, read.isLast)
+        let isLast = try rows?.read(as: .response, bytesMax: bytesMax, mayBeCut: mayBeCut, into: &output)
+        guard let isLast else { return try closed() }
+        return isLast
     }
 
-    private func closed() throws(Failure) -> (UnsafeMutablePointer<Prism__V1__QueryResult>, Bool) {
+    private func closed() throws(Failure) -> Bool {
         throw Failure(.internal, at: .stream, "a stream was read after its end")
     }
 }

@@ -24,13 +24,11 @@ struct SQLExecutor {
         return QueryStream(statement, on: executor)
     }
 
-    /// Runs all statements into the executor's response. False: it needs the writer.
-    func batch(_ batch: Prism__V1__Batch) throws(Failure) -> Bool {
+    /// Runs all statements and appends their answer. False: it needs the writer.
+    func batch(_ batch: Prism__V1__Batch, into output: inout ByteQueue) throws(Failure) -> Bool {
         let sets = batch.n_parameter_sets
         let count = sets > 0 ? sets : batch.n_statements
-        guard
-            let results = executor.arena.allocate(UnsafeMutablePointer<Prism__V1__QueryResult>?.self, count: count)
-        else { throw executor.outOfMemory }
+        var results = ByteQueue()
         var bytesLeft = executor.settings.resultBytesMax
         for index in 0..<count {
             do throws(Failure) {
@@ -44,7 +42,7 @@ struct SQLExecutor {
                     try bind(statement, query.parameters, query.n_parameters, query.names, query.n_names)
                 }
                 var rows = RowReader(executor, statement)
-                results[index] = try rows.read(bytesMax: bytesLeft, mayBeCut: false).result
+                _ = try rows.read(as: .batch, bytesMax: bytesLeft, mayBeCut: false, into: &results)
                 bytesLeft -= rows.bytesRead
             } catch {
                 var failure = error
@@ -52,11 +50,11 @@ struct SQLExecutor {
                 throw failure
             }
         }
-        let result = try executor.make(Prism__V1__BatchResult.self) { prism__v1__batch_result__init($0) }
-        result.pointee.results = results
-        result.pointee.n_results = count
-        executor.response.pointee.payload_case = PRISM__V1__RESPONSE__PAYLOAD_BATCH
-        executor.response.pointee.batch = result
+        let size = ResultWriter.batchBytes(results.count)
+        guard size <= executor.answerBytesMax else {
+            throw .answerTooLarge(bytes: size, above: executor.answerBytesMax)
+        }
+        ResultWriter.writeBatch(results.bytes, to: &output)
         return true
     }
 

@@ -1,17 +1,19 @@
 import PrismWire
 
-/// Builds one answer in an arena, and packs it.
+/// Builds one answer, of key-value operations in an arena and of client SQL as rows come, and packs it.
 final class AnswerBuilder {
-    /// Room in a frame for what the session adds around a body: id, more, cost.
-    static let frameOverheadBytes = 64
-
     let arena: Arena
     /// Outside of the arena, which is emptied with each part of a stream.
     let response: UnsafeMutablePointer<Prism__V1__Response>
-    let frameBytesMax: Int
+    /// Of the present execution of client SQL.
+    var rows = ResultWriter()
+    /// The executions of a Batch so far.
+    private var batch = ByteQueue()
+    /// What a frame has room for.
+    let bytesMax: Int
 
     init(settings: EngineSettings) {
-        frameBytesMax = settings.limits.frameBytesMax
+        bytesMax = settings.limits.frameBytesMax - ResponseFrame.overheadBytesMax
         arena = Arena(
             limitBytes: settings.limits.decodeBytesMax + settings.resultBytesMax * 4 + (4 << 20),
             firstBlockBytes: 16 << 10)
@@ -23,6 +25,8 @@ final class AnswerBuilder {
 
     func reset() {
         arena.reset()
+        rows.removeAll()
+        batch.removeAll(keepingUpTo: 0)
         prism__v1__response__init(response)
     }
 
@@ -30,13 +34,61 @@ final class AnswerBuilder {
     /// - Throws: RESOURCE_EXHAUSTED when it would not fit into a frame.
     func pack(into output: inout ByteQueue, bytesMax: Int = .max) throws(Failure) {
         let size = prism__v1__response__get_packed_size(response)
-        guard size <= min(frameBytesMax - Self.frameOverheadBytes, bytesMax) else {
-            throw Failure(
-                .resourceExhausted, at: .execute,
-                "the answer has \(size) bytes, above limits.frame_bytes (\(frameBytesMax)); ask for less at a time")
-        }
+        guard size <= min(self.bytesMax, bytesMax) else { throw .answerTooLarge(bytes: size, above: self.bytesMax) }
         output.append(upTo: size) { target in
             prism__v1__response__pack(response, target.assumingMemoryBound(to: UInt8.self))
+        }
+    }
+
+    /// Appends the rows so far as a body.
+    /// - Parameters:
+    ///   - columns: nil: an earlier part has had them.
+    ///   - tag: nil: another part follows.
+    /// - Throws: RESOURCE_EXHAUSTED when it would not fit into a frame.
+    func packRows(
+        _ columns: ResultColumns?, _ tag: CommandTag?, into output: inout ByteQueue, bytesMax: Int = .max
+    ) throws(Failure) {
+        let size = writtenBytes(in: .response, columns, tag)
+        guard size <= min(self.bytesMax, bytesMax) else { throw .answerTooLarge(bytes: size, above: self.bytesMax) }
+        write(in: .response, columns, tag, to: &output)
+    }
+
+    /// Ends one execution of a Batch.
+    /// - Throws: RESOURCE_EXHAUSTED when all of them would not fit into a frame.
+    func addToBatch(_ columns: ResultColumns, _ tag: CommandTag) throws(Failure) {
+        let size = batch.count + writtenBytes(in: .batch, columns, tag)
+        guard size <= bytesMax else { throw .answerTooLarge(bytes: size, above: bytesMax) }
+        write(in: .batch, columns, tag, to: &batch)
+        rows.removeAll()
+    }
+
+    /// Of the executions of a Batch that have ended, and of the present one.
+    var batchBytes: Int { batch.count + rows.byteCount }
+
+    /// Appends all executions of a Batch as a body.
+    func packBatch(into output: inout ByteQueue) throws(Failure) {
+        let size = ResultWriter.batchBytes(batch.count)
+        guard size <= bytesMax else { throw .answerTooLarge(bytes: size, above: bytesMax) }
+        ResultWriter.writeBatch(batch.bytes, to: &output)
+    }
+
+    private func writtenBytes(in place: ResultWriter.Place, _ columns: ResultColumns?, _ tag: CommandTag?) -> Int {
+        rows.writtenBytes(
+            in: place, columns: columns?.bytes.count ?? 0, tag: tag?.word.utf8.count ?? 0,
+            rowsAffected: tag?.rowsAffected ?? 0)
+    }
+
+    private func write(
+        in place: ResultWriter.Place, _ columns: ResultColumns?, _ tag: CommandTag?, to output: inout ByteQueue
+    ) {
+        let columns = columns ?? .none
+        var word = tag?.word ?? ""
+        columns.bytes.withUnsafeBytes { columns in
+            word.withUTF8 { word in
+                rows.write(
+                    in: place, columns: columns, tag: UnsafeRawBufferPointer(word),
+                    rowsAffected: tag?.rowsAffected ?? 0, to: &output)
+            }
         }
     }
 

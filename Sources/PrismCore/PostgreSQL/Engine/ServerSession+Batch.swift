@@ -116,15 +116,12 @@ extension ServerSession {
     func received(_ row: ServerRow, ofMember index: Int) {
         withMember(index) { job throws(Failure) in
             if job.item.kind == .query {
-                if results.builder == nil {
-                    results.builder = try ResultBuilder(row.columns, types: context.types, in: answer.arena)
-                }
-                try results.builder?.append(row)
+                let columns = results.columns ?? ResultColumns.of(row.columns, types: context.types)
+                results.columns = columns
+                try answer.rows.append(row, columns, bytesMax: settings.sharedResultBytesMax)
             } else {
                 try receivedKeyValueRow(row, 0, job)
             }
-            // As the answer alone will be measured; in memory it takes some ten times as much.
-            guard results.builder?.bytes ?? 0 <= settings.sharedResultBytesMax else { throw AnswerBuilder.outOfMemory }
         }
     }
 
@@ -132,17 +129,15 @@ extension ServerSession {
         batch?.completed = index + 1
         withMember(index) { job throws(Failure) in
             let start = output.count
+            let bytesMax = settings.sharedResultBytesMax
             if job.item.kind == .query {
-                if results.builder == nil {
-                    results.builder = try ResultBuilder(columns, types: context.types, in: answer.arena)
-                }
-                results.tag = CommandTag(tag)
-                try setQuery(isLast: true)
+                let columns = results.columns ?? ResultColumns.of(columns, types: context.types)
+                try answer.packRows(columns, CommandTag(tag), into: &output, bytesMax: bytesMax)
             } else {
                 try keyValueCompleted(0, job)
                 try setKeyValue(job)
+                try answer.pack(into: &output, bytesMax: bytesMax)
             }
-            try answer.pack(into: &output, bytesMax: settings.sharedResultBytesMax)
             batch?.members[index].answer = start..<output.count
         }
     }

@@ -20,16 +20,15 @@ extension ServerSession {
         do throws(Failure) {
             switch job.item.kind {
             case .query, .batch:
-                if results.builder == nil {
-                    results.builder = try ResultBuilder(columns, types: context.types, in: answer.arena)
+                let columns = results.columns ?? ResultColumns.of(columns, types: context.types)
+                let tag = CommandTag(tag)
+                guard job.item.kind == .batch else {
+                    results.columns = columns
+                    results.tag = tag
+                    return
                 }
-                results.tag = CommandTag(tag)
-                guard job.item.kind == .batch else { return }
-                if let builder = results.builder {
-                    results.batch.append(try builder.result(hasColumns: true, tag: CommandTag(tag)))
-                    results.batchBytes += builder.bytes
-                }
-                results.builder = nil
+                try answer.addToBatch(columns, tag)
+                results.columns = nil
             default: try keyValueCompleted(unit, job)
             }
         } catch {
@@ -54,15 +53,15 @@ extension ServerSession {
 
     private func receivedClientRow(_ row: ServerRow, _ unit: Int, _ job: Job) throws(Failure) {
         guard !job.hasOtherColumns else { return }
-        if results.builder == nil {
+        if results.columns == nil {
             guard ValueDecoder.isReadable(row.columns) else { return try forgetColumns(unit, job) }
-            results.builder = try ResultBuilder(row.columns, types: context.types, in: answer.arena)
         }
-        try results.builder?.append(row)
-        let bytes = results.builder?.bytes ?? 0
+        let columns = results.columns ?? ResultColumns.of(row.columns, types: context.types)
+        results.columns = columns
+        try answer.rows.append(row, columns, bytesMax: answer.bytesMax)
         if job.item.kind == .query, job.kind == .reading || job.item.isReadOnly {
-            if bytes >= settings.streamPartBytes { try sendClientPart(job) }
-        } else if results.batchBytes + bytes > settings.resultBytesMax {
+            if answer.rows.byteCount >= settings.streamPartBytes { try sendClientPart(job) }
+        } else if answer.batchBytes > settings.resultBytesMax {
             throw Failure(
                 .resourceExhausted, at: .execute,
                 "the rows that the request returns are above limits.result_bytes (\(settings.resultBytesMax)); return fewer"
@@ -79,23 +78,20 @@ extension ServerSession {
 
     private func sendClientPart(_ job: Job) throws(Failure) {
         guard !job.isCancelled else { throw Failure(.cancelled, at: .stream, "cancelled between its rows") }
-        try setQuery(isLast: false)
-        try sendPart(job)
-        results.builder = nil
+        output.removeAll(keepingUpTo: 1 << 16)
+        try answer.packRows(results.hasSentColumns ? nil : results.columns, nil, into: &output)
+        sendOutput(job)
         results.hasSentColumns = true
-    }
-
-    func setQuery(isLast: Bool) throws(Failure) {
-        guard let builder = results.builder else { throw AnswerBuilder.outOfMemory }
-        answer.response.pointee.payload_case = PRISM__V1__RESPONSE__PAYLOAD_QUERY
-        answer.response.pointee.query = try builder.result(
-            hasColumns: !results.hasSentColumns, tag: isLast ? results.tag : nil)
     }
 
     /// Sends what the response holds as a part, and holds the server back when the client has too much unread.
     func sendPart(_ job: Job) throws(Failure) {
         output.removeAll(keepingUpTo: 1 << 16)
         try answer.pack(into: &output)
+        sendOutput(job)
+    }
+
+    private func sendOutput(_ job: Job) {
         job.isStreaming = true
         job.streamDebtBytes += output.count
         context.part(job, output.bytes)
@@ -125,15 +121,13 @@ extension ServerSession {
     func packUnits(_ job: Job) throws(Failure) {
         output.removeAll(keepingUpTo: 1 << 16)
         switch job.item.kind {
-        case .query: try setQuery(isLast: true)
-        case .batch:
-            let result = try answer.make(Prism__V1__BatchResult.self) { prism__v1__batch_result__init($0) }
-            result.pointee.results = try answer.pointers(results.batch)
-            result.pointee.n_results = results.batch.count
-            answer.response.pointee.payload_case = PRISM__V1__RESPONSE__PAYLOAD_BATCH
-            answer.response.pointee.batch = result
-        default: try setKeyValue(job)
+        case .query:
+            guard let columns = results.columns else { throw AnswerBuilder.outOfMemory }
+            try answer.packRows(results.hasSentColumns ? nil : columns, results.tag, into: &output)
+        case .batch: try answer.packBatch(into: &output)
+        default:
+            try setKeyValue(job)
+            try answer.pack(into: &output)
         }
-        try answer.pack(into: &output)
     }
 }

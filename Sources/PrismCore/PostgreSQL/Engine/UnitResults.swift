@@ -1,15 +1,13 @@
 import PrismWire
 
-/// What a job's executions have answered so far. Pointers are the answer's arena's.
+/// What a job's executions have answered so far; their rows are in the answer's writer.
 struct UnitResults {
     // Client SQL.
-    var builder: ResultBuilder?
+    /// Of the present execution, once they are known.
+    var columns: ResultColumns?
     var tag: CommandTag?
     /// A part has carried the columns.
     var hasSentColumns = false
-    /// One an execution of a Batch.
-    var batch: [UnsafeMutablePointer<Prism__V1__QueryResult>] = []
-    var batchBytes = 0
 
     var keyValue = KeyValueResults()
 }

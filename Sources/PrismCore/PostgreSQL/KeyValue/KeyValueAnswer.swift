@@ -31,7 +31,7 @@ extension AnswerBuilder {
         let place = try row.integer(0)
         guard place >= 1, place <= results.count else { throw .malformedRow }
         try fill(results[Int(place) - 1], row, from: 1)
-        guard arena.usedBytes <= frameBytesMax * 4 else { throw Self.outOfMemory }
+        guard arena.usedBytes <= bytesMax * 4 else { throw Self.outOfMemory }
     }
 
     func set(getMany results: [UnsafeMutablePointer<Prism__V1__GetResult>]) throws(Failure) {

@@ -45,10 +45,12 @@ public struct ServerColumn: Sendable, Equatable {
     }
 }
 
-/// The columns of one command's rows; made once for all of them.
-public final class ServerColumns: Sendable {
+/// The columns of one command's rows; made once for all of them. Belongs to its connection's thread.
+public final class ServerColumns {
     public let columns: [ServerColumn]
     public let format: ValueFormat
+    /// As results say them; kept where they stay as they are.
+    var described: ResultColumns?
 
     public init(_ columns: [ServerColumn], format: ValueFormat) {
         self.columns = columns

@@ -5,23 +5,19 @@ enum ByteaText {
     private static let backslash = UInt8(ascii: "\\")
     private static let hexDigits = Array("0123456789abcdef".utf8)
 
-    /// nil: not a form of bytea, or the arena is full.
-    static func decode(_ text: UnsafeRawBufferPointer, in arena: Arena) -> ProtobufCBinaryData? {
-        guard let count = decodedCount(text) else { return nil }
-        guard count > 0 else { return ProtobufCBinaryData(len: 0, data: nil) }
-        guard let target = arena.allocate(UInt8.self, count: count) else { return nil }
+    /// nil: not a form of bytea.
+    static func decodedCount(_ text: UnsafeRawBufferPointer) -> Int? {
+        var count = 0
+        return forEachByte(of: text) { _ in count += 1 } ? count : nil
+    }
+
+    /// - Parameter target: has room for `decodedCount` bytes, which is not nil.
+    static func decode(_ text: UnsafeRawBufferPointer, into target: UnsafeMutablePointer<UInt8>) {
         var index = 0
         _ = forEachByte(of: text) { byte in
             target[index] = byte
             index += 1
         }
-        return ProtobufCBinaryData(len: count, data: target)
-    }
-
-    /// nil: not a form of bytea.
-    static func decodedCount(_ text: UnsafeRawBufferPointer) -> Int? {
-        var count = 0
-        return forEachByte(of: text) { _ in count += 1 } ? count : nil
     }
 
     /// Appends the hexadecimal form.

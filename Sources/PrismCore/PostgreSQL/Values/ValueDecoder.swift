@@ -32,26 +32,27 @@ public enum ValueDecoder {
         }
     }
 
-    /// Fills `value`, copying into the arena what needs room.
+    /// Appends one value to the row that is being written.
     ///
     /// - Parameters:
     ///   - bytes: without a base address: NULL.
-    ///   - typeName: of the type, used for values without a kind of their own; lives as long as the arena's contents.
-    ///   - value: memory for one; need not be initialised.
-    /// - Returns: false: the arena is full, or the bytes are not what the type looks like (`isWellFormed`).
-    public static func decode(
-        _ bytes: UnsafeRawBufferPointer, type: TypeOID, format: ValueFormat, typeName: ProtobufCBinaryData,
-        into value: UnsafeMutablePointer<Prism__V1__Value>, in arena: Arena
+    ///   - typeName: of the type, used for values without a kind of their own.
+    /// - Returns: false: the bytes are not what the type looks like (`isWellFormed`).
+    public static func append(
+        _ bytes: UnsafeRawBufferPointer, type: TypeOID, format: ValueFormat, typeName: String,
+        to writer: inout ResultWriter
     ) -> Bool {
-        prism__v1__value__init(value)
-        guard bytes.baseAddress != nil, type != BuiltInType.void else { return setNull(value, in: arena) }
+        guard bytes.baseAddress != nil, type != BuiltInType.void else {
+            writer.appendNull()
+            return true
+        }
         switch format {
-        case .binary: return decodeBinary(bytes, type, into: value, in: arena)
-        case .text: return decodeText(bytes, type, typeName, into: value, in: arena)
+        case .binary: return appendBinary(bytes, type, to: &writer)
+        case .text: return appendText(bytes, type, typeName, to: &writer)
         }
     }
 
-    /// Whether the decoder can read these bytes, given enough memory.
+    /// Whether the decoder can read these bytes.
     public static func isWellFormed(_ bytes: UnsafeRawBufferPointer, type: TypeOID, format: ValueFormat) -> Bool {
         guard bytes.baseAddress != nil, type != BuiltInType.void else { return true }
         switch (format, type) {
@@ -80,24 +81,20 @@ public enum ValueDecoder {
         }
     }
 
-    private static func decodeBinary(
-        _ bytes: UnsafeRawBufferPointer, _ type: TypeOID, into value: UnsafeMutablePointer<Prism__V1__Value>,
-        in arena: Arena
+    private static func appendBinary(
+        _ bytes: UnsafeRawBufferPointer, _ type: TypeOID, to writer: inout ResultWriter
     ) -> Bool {
         if let width = binaryWidth(type), width != bytes.count { return false }
         switch type {
-        case BuiltInType.bool: set(value, boolean: bytes[0] != 0)
-        case BuiltInType.int2: set(value, integer: Int64(load(bytes, Int16.self)))
-        case BuiltInType.int4: set(value, integer: Int64(load(bytes, Int32.self)))
-        case BuiltInType.int8: set(value, integer: load(bytes, Int64.self))
-        case BuiltInType.oid: set(value, integer: Int64(load(bytes, UInt32.self)))
-        case BuiltInType.float4: set(value, double: Double(Float(bitPattern: load(bytes, UInt32.self))))
-        case BuiltInType.float8: set(value, double: Double(bitPattern: load(bytes, UInt64.self)))
-        case BuiltInType.text, BuiltInType.varchar, BuiltInType.bpchar, BuiltInType.name:
-            return set(value, text: bytes, in: arena)
-        case BuiltInType.bytea:
-            guard let copied = arena.copy(bytes) else { return false }
-            set(value, bytes: copied)
+        case BuiltInType.bool: writer.append(boolean: bytes[0] != 0)
+        case BuiltInType.int2: writer.append(integer: Int64(load(bytes, Int16.self)))
+        case BuiltInType.int4: writer.append(integer: Int64(load(bytes, Int32.self)))
+        case BuiltInType.int8: writer.append(integer: load(bytes, Int64.self))
+        case BuiltInType.oid: writer.append(integer: Int64(load(bytes, UInt32.self)))
+        case BuiltInType.float4: writer.append(double: Double(Float(bitPattern: load(bytes, UInt32.self))))
+        case BuiltInType.float8: writer.append(double: Double(bitPattern: load(bytes, UInt64.self)))
+        case BuiltInType.text, BuiltInType.varchar, BuiltInType.bpchar, BuiltInType.name: writer.append(text: bytes)
+        case BuiltInType.bytea: writer.append(bytes: bytes)
         default: return false
         }
         return true
@@ -109,27 +106,28 @@ public enum ValueDecoder {
 
     // MARK: text, as the types' output functions write it
 
-    private static func decodeText(
-        _ bytes: UnsafeRawBufferPointer, _ type: TypeOID, _ typeName: ProtobufCBinaryData,
-        into value: UnsafeMutablePointer<Prism__V1__Value>, in arena: Arena
+    private static func appendText(
+        _ bytes: UnsafeRawBufferPointer, _ type: TypeOID, _ typeName: String, to writer: inout ResultWriter
     ) -> Bool {
         switch type {
         case BuiltInType.bool:
             guard isWellFormed(bytes, type: type, format: .text) else { return false }
-            set(value, boolean: bytes[0] == letterT)
+            writer.append(boolean: bytes[0] == letterT)
         case BuiltInType.int2, BuiltInType.int4, BuiltInType.int8, BuiltInType.oid:
             guard let integer = integer(bytes) else { return false }
-            set(value, integer: integer)
+            writer.append(integer: integer)
         case BuiltInType.float4, BuiltInType.float8:
             guard let double = double(bytes, type) else { return false }
-            set(value, double: double)
+            writer.append(double: double)
         case BuiltInType.bytea:
-            guard let copied = ByteaText.decode(bytes, in: arena) else { return false }
-            set(value, bytes: copied)
+            guard let count = ByteaText.decodedCount(bytes) else { return false }
+            writer.append(bytes: count) { ByteaText.decode(bytes, into: $0) }
         case BuiltInType.text, BuiltInType.varchar, BuiltInType.bpchar, BuiltInType.name, BuiltInType.char,
             BuiltInType.unknown:
-            return set(value, text: bytes, in: arena)
-        default: return set(value, typed: bytes, typeName, in: arena)
+            writer.append(text: bytes)
+        default:
+            var typeName = typeName
+            typeName.withUTF8 { writer.append(typed: bytes, type: UnsafeRawBufferPointer($0)) }
         }
         return true
     }
@@ -162,68 +160,5 @@ public enum ValueDecoder {
             // The shortest text of a float4 is the text of that float4, not of the double that it is widened to.
             return type == BuiltInType.float4 ? Float(text).map(Double.init) : Double(text)
         }
-    }
-
-    // MARK: kinds
-
-    private static func setNull(_ value: UnsafeMutablePointer<Prism__V1__Value>, in arena: Arena) -> Bool {
-        guard let null = arena.allocate(Prism__V1__Null.self) else { return false }
-        prism__v1__null__init(null)
-        value.pointee.kind_case = PRISM__V1__VALUE__KIND_NULL
-        value.pointee.null = null
-        return true
-    }
-
-    private static func set(_ value: UnsafeMutablePointer<Prism__V1__Value>, boolean: Bool) {
-        value.pointee.kind_case = PRISM__V1__VALUE__KIND_BOOLEAN
-        value.pointee.boolean = boolean ? 1 : 0
-    }
-
-    private static func set(_ value: UnsafeMutablePointer<Prism__V1__Value>, integer: Int64) {
-        value.pointee.kind_case = PRISM__V1__VALUE__KIND_INTEGER
-        value.pointee.integer = integer
-    }
-
-    private static func set(_ value: UnsafeMutablePointer<Prism__V1__Value>, double: Double) {
-        value.pointee.kind_case = PRISM__V1__VALUE__KIND_DOUBLE
-        value.pointee.double_ = double
-    }
-
-    private static func set(_ value: UnsafeMutablePointer<Prism__V1__Value>, bytes: ProtobufCBinaryData) {
-        value.pointee.kind_case = PRISM__V1__VALUE__KIND_BYTES
-        value.pointee.bytes = bytes
-    }
-
-    /// A string field must be UTF-8. The server sees to that for all types but "char", whose one byte may be any.
-    private static func set(
-        _ value: UnsafeMutablePointer<Prism__V1__Value>, text: UnsafeRawBufferPointer, in arena: Arena
-    ) -> Bool {
-        guard let copied = arena.copy(text) else { return false }
-        guard isValidUTF8(text) else {
-            set(value, bytes: copied)
-            return true
-        }
-        value.pointee.kind_case = PRISM__V1__VALUE__KIND_TEXT
-        value.pointee.text = copied
-        return true
-    }
-
-    private static func set(
-        _ value: UnsafeMutablePointer<Prism__V1__Value>, typed text: UnsafeRawBufferPointer,
-        _ typeName: ProtobufCBinaryData, in arena: Arena
-    ) -> Bool {
-        guard let copied = arena.copy(text) else { return false }
-        // An array of "char" or a composite with one can hold any byte.
-        guard isValidUTF8(text) else {
-            set(value, bytes: copied)
-            return true
-        }
-        guard let typed = arena.allocate(Prism__V1__TypedText.self) else { return false }
-        prism__v1__typed_text__init(typed)
-        typed.pointee.type = typeName
-        typed.pointee.text = copied
-        value.pointee.kind_case = PRISM__V1__VALUE__KIND_TYPED
-        value.pointee.typed = typed
-        return true
     }
 }
