@@ -31,6 +31,11 @@ public struct AccessPolicy: Sendable {
             public init() {}
         }
 
+        /// Whether it forbids anything to those who may connect.
+        var isRestricted: Bool {
+            isReadOnly || isNamedStatementsOnly || backends != nil || namespaces != nil
+        }
+
         public init(
             uid: UInt32? = nil, gid: UInt32? = nil, backends: [String]? = nil, namespaces: [String]? = nil,
             isReadOnly: Bool = false, label: String = ""

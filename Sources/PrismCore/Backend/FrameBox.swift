@@ -1,26 +1,32 @@
 internal import PrismWire
 
-/// One request's message, copied out of the read buffer because it crosses to another thread. Immutable.
+/// One request's message, copied out of the read buffer because it crosses to another thread. Immutable; copies share the bytes.
 ///
-/// The backend decodes it again in an arena of its own: cheaper than carrying a structure over, and it leaves nothing shared.
-public final class FrameBox: @unchecked Sendable {
-    private let storage: UnsafeMutableRawBufferPointer
+/// The backend reads it again in an arena of its own: cheaper than carrying a structure over, and it leaves nothing shared.
+public struct FrameBox: @unchecked Sendable {
+    /// Bytes behind their number, in one piece of memory.
+    private final class Storage: ManagedBuffer<Int, UInt8> {}
+
+    /// Only read after its making.
+    private let storage: Storage
 
     public init(_ bytes: UnsafeRawBufferPointer) {
-        storage = .allocate(byteCount: max(bytes.count, 1), alignment: 8)
-        storage.copyMemory(from: bytes)
-        count = bytes.count
+        self.init(count: bytes.count) { $0.copyMemory(from: bytes) }
     }
 
     /// A message that has been rewritten.
     init(packing request: RequestMessage) {
-        count = request.packedBytes
-        storage = .allocate(byteCount: max(count, 1), alignment: 8)
-        request.pack(into: storage)
+        self.init(count: request.packedBytes) { request.pack(into: $0) }
     }
 
-    deinit { storage.deallocate() }
+    private init(count: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+        storage = unsafeDowncast(Storage.create(minimumCapacity: count) { _ in count }, to: Storage.self)
+        storage.withUnsafeMutablePointerToElements { fill(UnsafeMutableRawBufferPointer(start: $0, count: count)) }
+    }
 
-    public let count: Int
-    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: storage.baseAddress, count: count) }
+    public var count: Int { storage.header }
+    /// Valid as long as the box.
+    public var bytes: UnsafeRawBufferPointer {
+        storage.withUnsafeMutablePointers { UnsafeRawBufferPointer(start: $1, count: $0.pointee) }
+    }
 }

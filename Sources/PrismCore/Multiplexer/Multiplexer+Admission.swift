@@ -52,9 +52,11 @@ extension Multiplexer {
         if isReadOnly, kind.isKeyValueWrite {
             throw Failure(.invalidArgument, at: .admission, "\(kind.name) writes, and the transaction is read-only")
         }
-        if let refusal = AccessPolicy.refusal(
-            connections[index].rule, request, kind: kind, isReadOnly: isReadOnly, hasOwnSQL: named?.hasOwnSQL ?? true,
-            backend: settings.backends[backend].name)
+        if connections[index].isRestricted,
+            let refusal = AccessPolicy.refusal(
+                connections[index].rule, request, kind: kind, isReadOnly: isReadOnly,
+                hasOwnSQL: named?.hasOwnSQL ?? true,
+                backend: settings.backends[backend].name)
         {
             throw refusal
         }
@@ -157,7 +159,8 @@ extension Multiplexer {
         }
         let work = WorkItem(
             reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly,
-            beginsLikeRead: request.beginsLikeRead, transaction: transaction, uid: connections[index].peer.uid,
+            beginsLikeRead: !slot.isReadOnly && request.beginsLikeRead, transaction: transaction,
+            uid: connections[index].peer.uid,
             flow: clientClasses[connections[index].client].flow, deadlineNanoseconds: slot.deadline,
             submittedNanoseconds: now, frame: message)
         actions.append(.submit(backend: Int(slot.backend), work))

@@ -6,7 +6,7 @@ extension Multiplexer {
     func limitReached(_ index: Int, _ kind: OperationKind, addingBytes bytes: Int) -> Metrics.LimitName? {
         let client = connections[index].client
         let usage = clientClasses[client]
-        let own = connections[index].rule.limits
+        let own = connections[index].ownLimits
         if usage.inFlight >= own.inFlight { return .ruleInFlight }
         if clientClasses.isAboveShare(
             client, own: usage.inFlight + 1, total: requests.count + 1, maximum: settings.inFlightMax)
@@ -40,7 +40,7 @@ extension Multiplexer {
     /// The limit that keeps a connection from holding so many bytes more; nil: none.
     func limitOfBytes(_ index: Int, adding bytes: Int) -> Metrics.LimitName? {
         let held = clientClasses[connections[index].client].bufferedBytes
-        if held + bytes > connections[index].rule.limits.bufferedBytes { return .ruleBufferedBytes }
+        if held + bytes > connections[index].ownLimits.bufferedBytes { return .ruleBufferedBytes }
         return isAboveShare(index, adding: bytes) ? .bufferedBytes : nil
     }
 

@@ -20,14 +20,22 @@ public struct LatencyHistogram: Sendable, Equatable {
     public var count: UInt64 { counts.reduce(0, +) }
 
     public mutating func record(nanoseconds: UInt64) {
-        var low = 0
-        var high = counts.count - 1
-        while low < high {
-            let middle = (low + high) / 2
-            if nanoseconds <= Self.boundsNanoseconds[middle] { high = middle } else { low = middle + 1 }
-        }
-        counts[low] += 1
+        counts[Self.bucket(nanoseconds)] += 1
         sumNanoseconds = sumNanoseconds.addingReportingOverflow(nanoseconds).partialValue
+    }
+
+    /// The first whose bound is not below.
+    private static func bucket(_ nanoseconds: UInt64) -> Int {
+        var decade: UInt64 = 10_000
+        var bucket = 0
+        while bucket < 21 {
+            if nanoseconds <= decade * 5 {
+                return nanoseconds <= decade ? bucket : nanoseconds <= decade * 2 ? bucket + 1 : bucket + 2
+            }
+            decade *= 10
+            bucket += 3
+        }
+        return nanoseconds <= decade ? bucket : bucket + 1
     }
 
     public mutating func merge(_ other: LatencyHistogram) {

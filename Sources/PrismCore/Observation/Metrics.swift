@@ -10,6 +10,12 @@ public struct Metrics: Sendable {
         public var code: StatusCode
         /// Index into `clientLabels`.
         public var client: UInt8
+
+        public func _rawHashValue(seed: Int) -> Int {
+            let backend = UInt64(UInt16(bitPattern: backend))
+            return mixedHash(
+                backend << 24 | UInt64(operation) << 16 | UInt64(code.rawValue) << 8 | UInt64(client), seed)
+        }
     }
 
     public enum CancelReason: UInt8, Sendable, CaseIterable {

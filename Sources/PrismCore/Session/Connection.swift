@@ -23,6 +23,10 @@ struct Connection: ~Copyable {
 
     let peer: PeerCredentials
     let rule: AccessPolicy.Rule
+    /// Apart, because the rule is not to be copied for each request: what it limits …
+    let ownLimits: AccessPolicy.Rule.Limits
+    /// … and whether it forbids anything.
+    let isRestricted: Bool
     let clientLabel: UInt8
     /// Place of its class in `ClientClasses`.
     let client: Int
@@ -65,6 +69,8 @@ struct Connection: ~Copyable {
         self.peer = peer
         self.client = client
         self.rule = rule
+        ownLimits = rule.limits
+        isRestricted = rule.isRestricted
         self.clientLabel = clientLabel
     }
 

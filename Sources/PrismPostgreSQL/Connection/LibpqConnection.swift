@@ -1,4 +1,5 @@
 internal import CPostgreSQL
+internal import Glibc
 internal import PrismCore
 
 /// One connection after its hand-over: non-blocking and in pipeline mode. Sends commands, and turns libpq's results into
@@ -44,11 +45,9 @@ final class LibpqConnection {
     private let notices = UnsafeMutablePointer<NoticeBuffer>.allocate(capacity: 1)
     private var lastWord: String?
 
-    // Parameters as libpq wants them.
-    private var parameterValues: [UnsafePointer<CChar>?] = []
-    private var parameterLengths: [Int32] = []
-    private var parameterFormats: [Int32] = []
     private var statementText: [UInt8] = []
+    /// The last command's, which the next one often has too.
+    private var lastTag = (text: "", bytes: [CChar(0)])
 
     init(_ handle: ConnectionHandle) {
         self.handle = handle
@@ -97,27 +96,13 @@ final class LibpqConnection {
 
     func sendDescribe(name: PreparedName) { noteSent(PQsendDescribePrepared(pointer, name.text), .describe) }
 
-    func sendExecute(name: PreparedName, parameters: ParameterList, results: ValueFormat) {
-        parameterValues.removeAll(keepingCapacity: true)
-        parameterLengths.removeAll(keepingCapacity: true)
-        parameterFormats.removeAll(keepingCapacity: true)
-        let count = parameters.count
-        func send() {
-            let isSent = name.withCString {
-                PQsendQueryPrepared(
-                    pointer, $0, Int32(clamping: count), parameterValues, parameterLengths, parameterFormats,
-                    Int32(results.rawValue))
+    func sendExecute(name: PreparedName, parameters: borrowing ParameterList, results: ValueFormat) {
+        let isSent = name.withCString { name in
+            parameters.withArrays { count, values, lengths, formats in
+                PQsendQueryPrepared(pointer, name, count, values, lengths, formats, Int32(results.rawValue))
             }
-            noteSent(isSent, .execute(name, results))
         }
-        // The values are borrowed until the call for the last one returns, so that one sends.
-        func append(_ value: UnsafeRawBufferPointer?, _ format: ValueFormat) {
-            parameterValues.append(value?.baseAddress?.assumingMemoryBound(to: CChar.self))
-            parameterLengths.append(Int32(clamping: value?.count ?? 0))
-            parameterFormats.append(Int32(format.rawValue))
-            if parameterValues.count == count { send() }
-        }
-        if count == 0 { send() } else { parameters.forEach(append) }
+        noteSent(isSent, .execute(name, results))
     }
 
     func sendStatement(_ sql: String) {
@@ -282,6 +267,8 @@ final class LibpqConnection {
     private func deliverNotices<Events: ServerConnectionEvents>(
         _ reference: ServerConnectionReference, _ events: Events, now: UInt64
     ) {
+        guard notices.pointee.isNews else { return }
+        notices.pointee.isNews = false
         if let word = notices.pointee.lastWord { lastWord = word }
         guard !notices.pointee.isEmpty else { return }
         for notice in notices.pointee.take() where !isClosed {
@@ -327,7 +314,13 @@ final class LibpqConnection {
         }
     }
 
-    private func tag(_ result: OpaquePointer) -> String { PQcmdStatus(result).map { String(cString: $0) } ?? "" }
+    private func tag(_ result: OpaquePointer) -> String {
+        guard let text = PQcmdStatus(result) else { return "" }
+        if strcmp(text, lastTag.bytes) != 0 {
+            lastTag = (String(cString: text), Array(UnsafeBufferPointer(start: text, count: strlen(text) + 1)))
+        }
+        return lastTag.text
+    }
 
     private func statusName(_ status: ExecStatusType) -> String {
         PQresStatus(status).map { String(cString: $0) } ?? ""

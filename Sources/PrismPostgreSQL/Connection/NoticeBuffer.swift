@@ -21,10 +21,14 @@ struct NoticeBuffer {
     /// Of one notice so far, with what libpq needs around it.
     private(set) var largestBytes = 0
 
+    /// Something has come in since it was looked at last.
+    var isNews = false
+
     var isEmpty: Bool { notices.isEmpty }
 
     /// - Parameter result: libpq's, borrowed.
     mutating func add(_ result: OpaquePointer) {
+        isNews = true
         largestBytes = max(largestBytes, PQresultMemorySize(result))
         let severity = field(result, PRISM_PG_DIAG_SEVERITY_NONLOCALIZED)
         switch severity {
@@ -39,6 +43,7 @@ struct NoticeBuffer {
     }
 
     mutating func add(_ notice: Notice) {
+        isNews = true
         let hasRoom = notices.count < Self.noticesMax || notice.sourceFunction.hasPrefix(Self.replicationPrefix)
         guard hasRoom, !notices.contains(notice) else { return }
         notices.append(notice)

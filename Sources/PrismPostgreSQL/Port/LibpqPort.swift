@@ -100,7 +100,8 @@ public final class LibpqPort: PostgreSQLPort {
     }
 
     public func sendExecute(
-        _ connection: ServerConnectionReference, name: PreparedName, parameters: ParameterList, results: ValueFormat
+        _ connection: ServerConnectionReference, name: PreparedName, parameters: borrowing ParameterList,
+        results: ValueFormat
     ) {
         sending(connection)?.sendExecute(name: name, parameters: parameters, results: results)
     }

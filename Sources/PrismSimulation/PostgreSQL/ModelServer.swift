@@ -111,7 +111,8 @@ final class ModelServer: PostgreSQLPort {
     func sendDescribe(_ connection: ServerConnectionReference, name: PreparedName) { send(connection, .describe(name)) }
 
     func sendExecute(
-        _ connection: ServerConnectionReference, name: PreparedName, parameters: ParameterList, results: ValueFormat
+        _ connection: ServerConnectionReference, name: PreparedName, parameters: borrowing ParameterList,
+        results: ValueFormat
     ) {
         let values = Self.values(of: parameters)
         send(connection, .execute(name, values, results)) { session in
@@ -267,7 +268,7 @@ final class ModelServer: PostgreSQLPort {
 
     static func bytes(_ number: Int64) -> [UInt8] { withUnsafeBytes(of: number.bigEndian) { Array($0) } }
 
-    private static func values(of parameters: ParameterList) -> [[UInt8]?] {
+    private static func values(of parameters: borrowing ParameterList) -> [[UInt8]?] {
         var values: [[UInt8]?] = []
         let copy = { (bytes: UnsafeRawBufferPointer?, format: ValueFormat) in
             // Numbers as bytes in network order, whichever way they travel.

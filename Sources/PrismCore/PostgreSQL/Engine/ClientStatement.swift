@@ -2,16 +2,17 @@ import PrismWire
 
 /// One statement of a client's request with its values; borrowed from the request.
 struct ClientStatement {
-    enum Signature {
-        case types([TypeOID])
-        /// The number of a type that a value names is to be asked for first.
-        case unknownName(String)
-    }
-
     var sql: UnsafeRawBufferPointer
     var values: UnsafeMutablePointer<UnsafeMutablePointer<Prism__V1__Value>?>?
     var count: Int
     var hasNames: Bool
+
+    init(_ query: QueryView) {
+        sql = query.sql
+        values = query.parameters
+        count = query.parameterCount
+        hasNames = false
+    }
 
     /// - Parameter unit: which execution of a Batch; 0 for a Query.
     init(_ unit: Int, of request: RequestMessage) throws(Failure) {
@@ -42,20 +43,23 @@ struct ClientStatement {
     }
 
     /// The types that the values declare.
-    func signature(_ known: KnownTypes) throws(Failure) -> Signature {
-        guard count > 0 else { return .types([]) }
-        var types: [TypeOID] = []
-        types.reserveCapacity(count)
+    ///
+    /// - Parameters:
+    ///   - number: of a type that is not built in; nil: not known.
+    ///   - types: gets them; used again, so that no memory is asked for.
+    /// - Returns: a name of a type whose number is to be asked for first; nil: all are known.
+    func signature(_ number: (String) -> TypeOID?, into types: inout [TypeOID]) throws(Failure) -> String? {
+        types.removeAll(keepingCapacity: true)
         for value in elements(values, count) {
             guard let value else { throw AnswerBuilder.outOfMemory }
             switch ParameterEncoder.declaredType(of: value.pointee) {
             case .known(let type): types.append(type)
             case .named(let name):
-                guard let type = known.oid(named: name) else { return .unknownName(name) }
+                guard let type = number(name) else { return name }
                 types.append(type)
             }
         }
-        return .types(types)
+        return nil
     }
 
     /// The values as the statement takes them.

@@ -16,6 +16,7 @@ final class EngineContext<Port: PostgreSQLPort> {
     /// Why no statement on Prism's own tables may be sent; nil: it may.
     var ownTablesRefusal: String?
     private var scratch = ByteQueue()
+    private var signature: [TypeOID] = []
     // How Prism's own reads have run.
     private var getStanding = SharedStanding(isTrusted: true)
     private var getManyStanding = SharedStanding(isTrusted: true)
@@ -28,11 +29,16 @@ final class EngineContext<Port: PostgreSQLPort> {
         knowledge = StatementKnowledge(capacity: settings.knownStatementsMax)
     }
 
+    /// Of a command's rows; nil: it has none.
+    func describe(_ columns: ServerColumns?) -> ResultColumns {
+        columns?.described ?? ResultColumns.of(columns, types: types)
+    }
+
     // MARK: shared batches
 
     /// What is known of a client's statement that may share a pipeline; nil: it may not, or not yet.
     func sharedStatement(_ client: ClientStatement, _ job: Job) -> KnownStatement? {
-        guard !client.hasNames, case .types(let signature)? = try? client.signature(types),
+        guard !client.hasNames, isSignatureKnown(client),
             let known = knowledge.find(sql: client.sql, signature: signature), known.certificate == true,
             known.standing.isTrusted
         else { return nil }
@@ -40,6 +46,12 @@ final class EngineContext<Port: PostgreSQLPort> {
         known.certificateBegun(now: now)
         job.isToLookAgain = true
         return nil
+    }
+
+    private func isSignatureKnown(_ client: ClientStatement) -> Bool {
+        do throws(Failure) { return try client.signature({ types.oid(named: $0) }, into: &signature) == nil } catch {
+            return false
+        }
     }
 
     /// Of one of Prism's own reads.

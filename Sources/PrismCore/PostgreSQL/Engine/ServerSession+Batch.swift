@@ -11,6 +11,7 @@ extension ServerSession {
             runner: runner, startedNanoseconds: context.now, guardNanoseconds: guardNanoseconds,
             guardAt: saturatingSum(context.now, guardNanoseconds))
         batch.isWrapped = jobs.contains { $0.item.kind == .query }
+        batch.members.reserveCapacity(jobs.count)
         self.batch = batch
         output.removeAll(keepingUpTo: 1 << 18)
         for job in jobs where !job.isDetached { enter(job) }
@@ -32,24 +33,25 @@ extension ServerSession {
 
     private func enter(_ job: Job) {
         decoding.reset()
-        guard let frame = job.frame, let request = RequestMessage(frame.bytes, in: decoding),
-            let index = batch?.members.count
-        else { return goAlone(job) }
+        guard let frame = job.frame, let index = batch?.members.count else { return goAlone(job) }
         job.startedNanoseconds = context.now
         do throws(Failure) {
             var name: PreparedName?
             if job.item.kind == .query {
-                let client = try ClientStatement(0, of: request)
-                // What is not known (any more), or has a bad name, runs alone.
+                // What is not known (any more), has a bad name, or is not plain to read, runs alone.
+                guard let query = QueryView(frame.bytes, in: decoding) else { return goAlone(job) }
+                let client = ClientStatement(query)
                 guard let known = context.sharedStatement(client, job) else { return goAlone(job) }
                 try client.encode(for: known, into: &parameters)
                 begin()
                 job.known = known
                 job.kind = known.kind
-                name = prepared(client.sql, known)
+                let prepared = prepared(client.sql, known)
+                name = prepared
                 expected.append(.member(index))
-                port.sendExecute(connection, name: name ?? .unnamed, parameters: parameters, results: known.format)
+                port.sendExecute(connection, name: prepared, parameters: parameters, results: known.format)
             } else {
+                guard let request = RequestMessage(frame.bytes, in: decoding) else { return goAlone(job) }
                 try checkOwnTables()
                 begin()
                 parameters.removeAll()
@@ -89,16 +91,17 @@ extension ServerSession {
 
     private func withMember(_ index: Int, _ body: (Job) throws(Failure) -> Void) {
         guard let member = batch?.members[index], member.isAttached, !member.isRefused else { return }
+        let job = member.job
         do throws(Failure) {
             if batch?.current != index {
                 batch?.current = index
                 answer.reset()
-                results = UnitResults()
-                if member.job.item.kind == .getMany {
-                    results.keyValue.found = try answer.makeGetResults(count: member.job.keyCount)
+                if job.item.kind == .query { results.columns = nil } else { results = UnitResults() }
+                if job.item.kind == .getMany {
+                    results.keyValue.found = try answer.makeGetResults(count: job.keyCount)
                 }
             }
-            try body(member.job)
+            try body(job)
         } catch {
             refuseMember(index)
         }
@@ -116,7 +119,7 @@ extension ServerSession {
     func received(_ row: ServerRow, ofMember index: Int) {
         withMember(index) { job throws(Failure) in
             if job.item.kind == .query {
-                let columns = results.columns ?? ResultColumns.of(row.columns, types: context.types)
+                let columns = results.columns ?? context.describe(row.columns)
                 results.columns = columns
                 try answer.rows.append(row, columns, bytesMax: settings.sharedResultBytesMax)
             } else {
@@ -131,7 +134,7 @@ extension ServerSession {
             let start = output.count
             let bytesMax = settings.sharedResultBytesMax
             if job.item.kind == .query {
-                let columns = results.columns ?? ResultColumns.of(columns, types: context.types)
+                let columns = results.columns ?? context.describe(columns)
                 try answer.packRows(columns, CommandTag(tag), into: &output, bytesMax: bytesMax)
             } else {
                 try keyValueCompleted(0, job)

@@ -25,12 +25,10 @@ extension ServerSession {
 
     /// The types that the values declare; nil: one must be asked for first, and has been if that may be.
     private func signature(_ client: ClientStatement, _ job: Job, mayAsk: Bool) throws(Failure) -> [TypeOID]? {
-        switch try client.signature(context.types) {
-        case .types(let types): return types
-        case .unknownName(let name):
-            if mayAsk { askTypeNumber(name, job) }
-            return nil
-        }
+        var types: [TypeOID] = []
+        guard let name = try client.signature({ context.types.oid(named: $0) }, into: &types) else { return types }
+        if mayAsk { askTypeNumber(name, job) }
+        return nil
     }
 
     /// Sends one execution. False: something must be learned first, and has been asked for.

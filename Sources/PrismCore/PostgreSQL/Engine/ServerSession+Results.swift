@@ -20,7 +20,7 @@ extension ServerSession {
         do throws(Failure) {
             switch job.item.kind {
             case .query, .batch:
-                let columns = results.columns ?? ResultColumns.of(columns, types: context.types)
+                let columns = results.columns ?? context.describe(columns)
                 let tag = CommandTag(tag)
                 guard job.item.kind == .batch else {
                     results.columns = columns
@@ -56,7 +56,7 @@ extension ServerSession {
         if results.columns == nil {
             guard ValueDecoder.isReadable(row.columns) else { return try forgetColumns(unit, job) }
         }
-        let columns = results.columns ?? ResultColumns.of(row.columns, types: context.types)
+        let columns = results.columns ?? context.describe(row.columns)
         results.columns = columns
         try answer.rows.append(row, columns, bytesMax: answer.bytesMax)
         if job.item.kind == .query, job.kind == .reading || job.item.isReadOnly {

@@ -152,7 +152,7 @@ final class ServerSession<Port: PostgreSQLPort> {
     private static var noParameters: ParameterList { ParameterList() }
 
     private func execute(
-        own: Int, _ sql: () -> String, types: [TypeOID], _ parameters: ParameterList, _ purpose: Purpose
+        own: Int, _ sql: () -> String, types: [TypeOID], _ parameters: borrowing ParameterList, _ purpose: Purpose
     ) {
         let name: PreparedName
         if !settings.isPooled, let known = cache.ownName(own) {

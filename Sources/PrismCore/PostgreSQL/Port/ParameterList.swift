@@ -1,75 +1,103 @@
 /// The parameters of one execution, collected in flat memory that is used again and again. Values are copied in.
-public struct ParameterList: Sendable {
-    private struct Entry: Sendable {
-        /// -1: NULL.
-        var offset: Int
-        var count: Int
-        var format: ValueFormat
-    }
-
-    private var entries: [Entry] = []
+public struct ParameterList: ~Copyable, Sendable {
+    /// In `bytes`; -1: NULL.
+    private var offsets: [Int] = []
+    private var lengths: [Int32] = []
+    private var formats: [Int32] = []
     private var bytes: [UInt8] = []
+    /// Of the arrays' beginnings, what is taken: emptying them costs more than writing over what is there.
+    public private(set) var count = 0
+    private var bytesTaken = 0
 
     public init() {}
 
-    public var count: Int { entries.count }
     /// Of all values together.
-    public var byteCount: Int { bytes.count }
+    public var byteCount: Int { bytesTaken }
+
+    private static let bytesKeptMax = 1 << 16
 
     public mutating func removeAll() {
-        entries.removeAll(keepingCapacity: true)
-        bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 16)
+        count = 0
+        bytesTaken = 0
+        if bytes.count > Self.bytesKeptMax { bytes = [] }
     }
 
-    public mutating func appendNull() { entries.append(Entry(offset: -1, count: 0, format: .text)) }
+    public mutating func appendNull() { append(offset: -1, length: 0, .text) }
 
     /// As the type's input function reads it. Must not contain a zero byte.
     public mutating func append(text: String) {
-        begin(.text)
-        bytes.append(contentsOf: text.utf8)
-        end()
+        var text = text
+        text.withUTF8 { append(UnsafeRawBufferPointer($0), .text) }
     }
 
     /// As the type's input function reads it. Must not contain a zero byte.
-    public mutating func append(text: UnsafeRawBufferPointer) {
-        begin(.text)
-        bytes.append(contentsOf: text)
-        end()
-    }
+    public mutating func append(text: UnsafeRawBufferPointer) { append(text, .text) }
 
     /// As the type's receive function reads it.
-    public mutating func append(binary: UnsafeRawBufferPointer) {
-        begin(.binary)
-        bytes.append(contentsOf: binary)
-        end()
-    }
+    public mutating func append(binary: UnsafeRawBufferPointer) { append(binary, .binary) }
 
     public mutating func append(_ integer: Int64) {
-        begin(.binary)
-        withUnsafeBytes(of: integer.bigEndian) { bytes.append(contentsOf: $0) }
-        end()
+        withUnsafeBytes(of: integer.bigEndian) { append($0, .binary) }
     }
 
     /// Every value with its format; nil: NULL. A text value is followed by a zero byte that its count leaves out. Borrowed.
     public func forEach(_ body: (UnsafeRawBufferPointer?, ValueFormat) -> Void) {
-        bytes.withUnsafeBytes { all in
-            for entry in entries {
-                guard entry.offset >= 0 else {
-                    body(nil, .text)
-                    continue
-                }
-                body(UnsafeRawBufferPointer(rebasing: all[entry.offset..<entry.offset + entry.count]), entry.format)
+        withArrays { count, values, lengths, formats in
+            for index in 0..<Int(count) {
+                let value = values?[index].map { UnsafeRawBufferPointer(start: $0, count: Int(lengths?[index] ?? 0)) }
+                body(value, formats?[index] == 1 ? .binary : .text)
             }
         }
     }
 
-    private mutating func begin(_ format: ValueFormat) {
-        entries.append(Entry(offset: bytes.count, count: 0, format: format))
+    /// How many there are, and their values, lengths and formats as libpq wants them: a value without an address is NULL, a text
+    /// is followed by a zero byte. Borrowed; nil where there are none.
+    public func withArrays<Result>(
+        _ body: (
+            Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?
+        ) -> Result
+    ) -> Result {
+        guard count > 0 else { return body(0, nil, nil, nil) }
+        return bytes.withUnsafeBufferPointer { bytes in
+            withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: count) { values in
+                for index in 0..<count {
+                    let offset = offsets[index]
+                    let start = offset < 0 ? nil : bytes.baseAddress.map { UnsafeRawPointer($0 + offset) }
+                    values.initializeElement(at: index, to: start?.assumingMemoryBound(to: CChar.self))
+                }
+                return body(Int32(clamping: count), values.baseAddress, lengths, formats)
+            }
+        }
     }
 
-    private mutating func end() {
-        let last = entries.count - 1
-        entries[last].count = bytes.count - entries[last].offset
-        bytes.append(0)
+    private mutating func append(_ value: UnsafeRawBufferPointer, _ format: ValueFormat) {
+        let offset = bytesTaken
+        let end = offset + value.count + 1
+        if bytes.count < end { grow(to: end) }
+        bytes.withUnsafeMutableBytes { bytes in
+            bytes.baseAddress.map { target in
+                if let source = value.baseAddress { (target + offset).copyMemory(from: source, byteCount: value.count) }
+                (target + end - 1).storeBytes(of: 0, as: UInt8.self)
+            }
+        }
+        bytesTaken = end
+        append(offset: offset, length: value.count, format)
+    }
+
+    private mutating func append(offset: Int, length: Int, _ format: ValueFormat) {
+        if count < offsets.count {
+            offsets[count] = offset
+            lengths[count] = Int32(clamping: length)
+            formats[count] = Int32(format.rawValue)
+        } else {
+            offsets.append(offset)
+            lengths.append(Int32(clamping: length))
+            formats.append(Int32(format.rawValue))
+        }
+        count += 1
+    }
+
+    private mutating func grow(to end: Int) {
+        bytes.append(contentsOf: repeatElement(0, count: max(end - bytes.count, bytes.count, 64)))
     }
 }

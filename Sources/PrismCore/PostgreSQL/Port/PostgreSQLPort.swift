@@ -20,7 +20,8 @@ public protocol PostgreSQLPort: AnyObject {
 
     /// Runs a prepared statement, its rows one by one.
     func sendExecute(
-        _ connection: ServerConnectionReference, name: PreparedName, parameters: ParameterList, results: ValueFormat)
+        _ connection: ServerConnectionReference, name: PreparedName, parameters: borrowing ParameterList,
+        results: ValueFormat)
 
     /// Runs a statement of ours without parameters (BEGIN, COMMIT, DEALLOCATE …), parsed and forgotten.
     func sendStatement(_ connection: ServerConnectionReference, sql: String)

@@ -275,7 +275,8 @@ final class FakeServer: PostgreSQLPort {
     }
 
     func sendExecute(
-        _ connection: ServerConnectionReference, name: PreparedName, parameters: ParameterList, results: ValueFormat
+        _ connection: ServerConnectionReference, name: PreparedName, parameters: borrowing ParameterList,
+        results: ValueFormat
     ) {
         note(connection, "execute", .execute(name, results))
     }
