@@ -55,7 +55,7 @@ import Testing
     }
 
     private func value(_ random: inout SplitMix) -> [UInt8] {
-        let size = [0, 1, 5, 127, 128, 20_000][random.below(6)]
+        let size = [0, 1, 5, 127, 128, 2_000][random.below(6)]
         switch random.below(7) {
         case 0: return field(1, [])
         case 1: return number(2, random.next() & 1)
@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    @Test("of changed bytes it says nothing, or what a whole decoding says", arguments: 0..<50 as Range<UInt64>)
+    @Test("of changed bytes it says nothing, or what a whole decoding says", arguments: 0..<12 as Range<UInt64>)
     func agreesOnChanged(seed: UInt64) {
         var random = SplitMix(seed &+ 1_000)
         for _ in 0..<200 {
