@@ -1,5 +1,6 @@
 """What became of a request on PostgreSQL, in every case that is known to mislead: each is caused, on a real server."""
 
+import json
 import os
 import subprocess
 import threading
@@ -250,6 +251,37 @@ class StandbyTests(OutcomeCase):
                 thread.join(SECONDS_MAX)
                 self.assertEqual(caught, [("UNAVAILABLE", "UNKNOWN")])
         self.assertEqual(self.sql("select n from t where n >= 0 order by n"), [("0",), ("1",), ("2",)])
+
+    def test_cut_by_the_end_of_the_sidecar_it_is_unknown_and_reported_as_cut(self):
+        """An insert, a Put and a Commit wait; SIGTERM. None of them has its answer in time, so the ending was no clean one."""
+        server = self.serve(config="drain:\n  strict_exit: true\n")
+        client = self.client(server)
+        caught = []
+
+        def caller(work):
+            def call():
+                try:
+                    work()
+                except prism.Error as error:
+                    caught.append((error.code, error.outcome, error.message))
+            return threading.Thread(target=call)
+
+        transaction = client.transaction()
+        transaction.__enter__()
+        transaction.query("insert into t values (4)")
+        callers = [caller(lambda: client.query("insert into t values (5)")), caller(lambda: client.put("k", "v")),
+                   caller(lambda: transaction.__exit__(None, None, None))]
+        for thread in callers:
+            thread.start()
+        self.until("select count(*) = 3 from pg_stat_activity where wait_event = 'SyncRep'")
+        server.signal()
+        for thread in callers:
+            thread.join(SECONDS_MAX)
+        self.assertEqual(caught, [("UNAVAILABLE", "UNKNOWN", "cut by the end of the sidecar")] * 3)
+        self.assertEqual(server.wait(), 3, server.log)
+        report = next(line for line in map(json.loads, server.log.splitlines()) if line["event"] == "drain_report")
+        self.assertEqual((report["cancelled"], report["finished"], report["transactions_rolled_back"]), (3, 0, 0), report)
+        self.assertEqual(self.sql("select n from t where n > 3 order by n"), [("4",), ("5",)])
 
     def test_at_its_deadline_it_is_unknown_and_the_connection_is_used_again(self):
         self.fails("DEADLINE_EXCEEDED", "UNKNOWN", self.caller.query, "insert into t values (3)", timeout=1)

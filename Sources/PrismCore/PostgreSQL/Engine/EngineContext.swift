@@ -136,6 +136,14 @@ extension Failure {
         .unavailable, at: .queue, "the sidecar is ending", isRetryable: true,
         retryAfterMicroseconds: MultiplexerSettings.drainRetryMicroseconds)
 
+    /// Committed here; a standby may not have it. Where Prism's own cancel has broken the waiting off, whoever has asked for that
+    /// is to hear of it: that is said by the code.
+    static func replicationDoubt(_ job: Job) -> Failure {
+        Failure(
+            job.isCancelled ? .cancelled : .unavailable, at: .execute, outcome: .unknown,
+            "it is committed here, but waiting for the standby was broken off")
+    }
+
     static let columnsChanged = Failure(
         .aborted, at: .execute, "a table has changed under a statement that was known; send the request again",
         isRetryable: true)

@@ -186,7 +186,10 @@ extension ServerSession {
             case .control, .waiting: controlEnded(job)
             case .committing:
                 // Committed, but what its executions returned cannot be answered.
-                if let failure = job.failure { throw failure }
+                if var failure = job.failure {
+                    if job.isReplicationDoubtful { failure.outcome = .unknown }
+                    throw failure
+                }
                 try answerUnits(job)
             case .running:
                 if job.failure == nil, job.unitsSent < job.unitCount { return try proceed(job, request) }
@@ -212,11 +215,7 @@ extension ServerSession {
 
     private func answerUnits(_ job: Job) throws(Failure) {
         if job.item.kind == .commit { return commitEnded(job) }
-        if job.isReplicationDoubtful {
-            throw Failure(
-                .unavailable, at: .execute, outcome: .unknown,
-                "the change is committed here, but waiting for the standby was broken off")
-        }
+        if job.isReplicationDoubtful { throw .replicationDoubt(job) }
         do throws(Failure) {
             if output.isEmpty { try packUnits(job) }
         } catch {

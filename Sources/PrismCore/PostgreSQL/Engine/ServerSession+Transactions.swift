@@ -46,11 +46,7 @@ extension ServerSession {
     func commitEnded(_ job: Job) {
         transactionEnded()
         if job.isReplicationDoubtful {
-            context.fail(
-                job,
-                Failure(
-                    .unavailable, at: .execute, outcome: .unknown,
-                    "the transaction is committed here, but waiting for the standby was broken off"), effect: .ended)
+            context.fail(job, .replicationDoubt(job), effect: .ended)
         } else {
             context.finish(job, effect: .ended)
         }

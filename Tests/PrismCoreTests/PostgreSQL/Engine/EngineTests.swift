@@ -365,6 +365,28 @@ struct EngineCancelTests {
         #expect(harness.engine.snapshot.idle == 1)
     }
 
+    @Test(
+        "A wait for a standby that a cancel of Prism's own has broken off is CANCELLED, whatever else has, UNAVAILABLE: never OK",
+        arguments: [true, false])
+    func standby(isOwnCancel: Bool) {
+        let code = isOwnCancel ? "CANCELLED" : "UNAVAILABLE"
+        let harness = EngineHarness()
+        harness.submit(.begin(1), transaction: transaction)
+        harness.submit(.query(2, "insert 1"))
+        harness.server.run()
+        _ = harness.takeAnswers()
+        let running = [harness.submit(.query(3, "insert 1")), harness.submit(.commit(4), transaction: transaction)]
+        for reference in running where isOwnCancel { #expect(harness.cancel(reference) == .tooLate) }
+        for connection in harness.server.open {
+            harness.engine.noticed(connection, sourceFunction: "SyncRepWaitForLSN")
+        }
+        harness.server.returnCancels()
+        harness.server.run()
+        #expect(
+            Set(harness.takeAnswers()) == ["2 \(code) execute UNKNOWN", "3 \(code) execute UNKNOWN ended"])
+        #expect(harness.engine.snapshot.idle == 2)
+    }
+
     @Test("A cancel that is lost is asked for again")
     func lostCancel() {
         let harness = EngineHarness()
