@@ -370,7 +370,8 @@ struct EngineCancelTests {
         arguments: [true, false])
     func standby(isOwnCancel: Bool) {
         let code = isOwnCancel ? "CANCELLED" : "UNAVAILABLE"
-        let harness = EngineHarness()
+        let transaction = TransactionReference(reactor: 0, slot: 0, generation: 1)
+        let harness = EngineHarness(connections: 2)
         harness.submit(.begin(1), transaction: transaction)
         harness.submit(.query(2, "insert 1"))
         harness.server.run()
