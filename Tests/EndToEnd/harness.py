@@ -153,6 +153,16 @@ class Server:
         with open(f"/proc/{self.pid}/status") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
 
+    def open_files(self):
+        """The paths behind its descriptors."""
+        paths_open = set()
+        for name in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                paths_open.add(os.readlink(f"/proc/{self.pid}/fd/{name}"))
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return paths_open
+
     def sockets(self):
         """How many of its descriptors are sockets: databases are opened and closed when it suits their pools."""
         count = 0

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import time
 import unittest
 
@@ -110,6 +111,62 @@ class SignalTests(EndingCase):
                     file.write(f"drain:\n  mode: {mode}\n  quiet: 0s\n")
                 self.assertEqual(server.wait(), 0, server.log)
                 self.assertEqual([state for state, _ in self.states(server)], states)
+
+    def waiting_for_its_file(self, config):
+        """A sidecar whose start waits for a file that is locked, and whoever holds the lock."""
+        directory = self.directory()
+        path = os.path.join(directory, "data.db")
+        holder = sqlite3.connect(path, isolation_level=None)
+        self.addCleanup(holder.close)
+        holder.execute("create table t (a)")
+        holder.execute("begin exclusive")
+        server = Server(directory=directory, wait=False,
+                        config=f"{config}backends:\n  - name: main\n    kind: sqlite\n    busy_timeout: 1h\n")
+        self.addCleanup(server.close)
+        deadline = time.monotonic() + 20
+        while path not in server.open_files():
+            self.assertLess(time.monotonic(), deadline, server.log)
+        return server, holder
+
+    def until_logged(self, server, event, count=1):
+        deadline = time.monotonic() + 20
+        while len(self.lines(server, event)) < count:
+            self.assertLess(time.monotonic(), deadline, server.log)
+
+    def test_a_signal_ends_a_start_that_waits_for_a_locked_file(self):
+        """The lock is held until the process has ended."""
+        for config, signals, states in (
+                ("drain:\n  mode: native\n", [signal.SIGTERM], ["DRAINING", "CANCELLING", "STOPPED"]),
+                ("drain:\n  mode: native\n", [signal.SIGINT], ["DRAINING", "CANCELLING", "STOPPED"]),
+                ("drain:\n  mode: classic\n  quiet: 0s\n", [signal.SIGTERM],
+                 ["LAME_DUCK", "DRAINING", "CANCELLING", "STOPPED"]),
+                ("drain:\n  mode: classic\n  quiet: 20s\n", [signal.SIGTERM, signal.SIGTERM],
+                 ["LAME_DUCK", "DRAINING", "CANCELLING", "STOPPED"])):
+            with self.subTest(config=config, signals=signals):
+                server, _ = self.waiting_for_its_file(config)
+                for count, number in enumerate(signals, 1):
+                    server.signal(number)
+                    if count < len(signals):
+                        self.until_logged(server, "signal", count)
+                self.assertEqual(server.wait(), 0, server.log)
+                self.assertEqual([state for state, _ in self.states(server)], states)
+                report = self.lines(server, "drain_report")[0]
+                self.assertEqual({value for name, value in report.items() if name in ("finished", "cancelled", "unanswered")}, {0})
+                self.assertFalse(os.path.exists(server.socket_path))
+
+    def test_in_classic_mode_a_start_that_waits_goes_on_behind_sigterm_and_admits_all(self):
+        server, holder = self.waiting_for_its_file("drain:\n  mode: classic\n  quiet: 20s\n")
+        server.signal()
+        self.until_logged(server, "signal")
+        holder.execute("rollback")
+        server.wait_until_ready()
+        raw = self.told(server)
+        raw.send(query(2, "select count(*) from t"))
+        self.assertEqual(code(raw.final(2)[0]), "OK")
+        server.signal()
+        self.assertEqual(self.notice(raw), "DRAINING")
+        self.assertEqual(server.wait(), 0, server.log)
+        self.assertEqual(self.states(server)[:2], [("LAME_DUCK", "SIGTERM"), ("DRAINING", "another signal")])
 
     def test_status_has_the_report_while_it_ends(self):
         server = self.start()

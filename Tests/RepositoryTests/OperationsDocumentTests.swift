@@ -9,7 +9,7 @@ import Testing
     func logEvents() {
         var events: Set<String> = []
         for source in Self.sources {
-            for match in source.matches(of: #/\blog\.(?:debug|info|warning|error)\(\s*"([a-z_]+)"/#) {
+            for match in source.matches(of: #/\b(?:log|self)\.(?:debug|info|warning|error)\(\s*"([a-z_]+)"/#) {
                 events.insert(String(match.1))
             }
         }

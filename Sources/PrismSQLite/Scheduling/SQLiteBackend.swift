@@ -34,18 +34,27 @@ public final class SQLiteBackend: BackendPort {
     private let tables: [RequestTable]
 
     /// Starts the threads; a file that cannot be opened is reported by `snapshot` and by every request, and tried again.
-    public init(options: Options, settings: SQLiteSettings, sinks: [CompletionSink]) throws {
+    ///
+    /// - Parameter opened: called once, on the writer's thread, when `hasTriedToOpen` has become true.
+    public init(
+        options: Options, settings: SQLiteSettings, sinks: [CompletionSink], opened: @escaping @Sendable () -> Void
+    ) throws {
         self.options = options
         answers = Answers(sinks: sinks)
         tables = sinks.map { _ in RequestTable() }
-        // The writer first: it creates the file.
-        writer = try Writer(options: options, settings: settings, answers: answers)
+        // The writer opens the file, and creates it; readers do when they are asked for something.
+        writer = try Writer(options: options, settings: settings, answers: answers, opened: opened)
         readers = try ReaderPool(options: options, settings: settings, answers: answers, writer: writer)
     }
 
-    /// Why the file could not be opened for writing at the start; nil: it could, or it is merely read-only.
+    /// Whether the file has been opened, or could not be. Opening waits for locks of other processes up to the busy timeout.
+    public var hasTriedToOpen: Bool { writer.state.withLock { $0.hasTriedToOpen } }
+
+    /// The backend's name, its file, and why that could not be opened for writing at the start; nil: it could, or it is merely
+    /// read-only.
     public var startProblem: String? {
-        writer.openFailure.flatMap { $0.code == .permissionDenied ? nil : $0.message }
+        guard let failure = writer.openFailure, failure.code != .permissionDenied else { return nil }
+        return "\(options.name), \(writer.settings.path): \(failure.message)"
     }
 
     // MARK: BackendPort

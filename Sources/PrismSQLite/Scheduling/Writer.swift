@@ -10,7 +10,7 @@ final class Writer: Sendable {
         var queue: Queue
         var isSleeping = false
         var isClosing = false
-        var isStarted = false
+        var hasTriedToOpen = false
         var openFailure: Failure?
         /// The answer that is being streamed out of the writer's transaction.
         var stream = RequestReference.none
@@ -24,8 +24,11 @@ final class Writer: Sendable {
     let state: Monitor<State>
     private let threads = ThreadGroup()
 
-    /// Starts the thread and waits until it has tried to open the file.
-    init(options: SQLiteBackend.Options, settings: SQLiteSettings, answers: Answers) throws {
+    /// Starts the thread, which opens the file.
+    init(
+        options: SQLiteBackend.Options, settings: SQLiteSettings, answers: Answers,
+        opened: @escaping @Sendable () -> Void
+    ) throws {
         self.options = options
         self.settings = settings
         self.answers = answers
@@ -33,8 +36,7 @@ final class Writer: Sendable {
         limits.requestsMax = options.queueRequestsMax
         limits.acquireTimeoutNanoseconds = options.acquireTimeoutNanoseconds
         state = Monitor(State(queue: Queue(limits: limits)))
-        try threads.start("sqlite-writer") { [self] in WriterThread(writer: self).run() }
-        state.wait { $0.isStarted ? .done(()) : .wait(untilNanoseconds: .max) }
+        try threads.start("sqlite-writer") { [self] in WriterThread(writer: self).run(opened: opened) }
     }
 
     // MARK: other threads' side

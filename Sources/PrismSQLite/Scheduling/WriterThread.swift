@@ -40,10 +40,10 @@ final class WriterThread {
         case sweep
     }
 
-    func run() {
+    func run(opened: () -> Void) {
         _ = open(MonotonicClock.now())
-        writer.state.withLock { $0.isStarted = true }
-        writer.state.notifyAll()
+        writer.state.withLock { $0.hasTriedToOpen = true }
+        opened()
         while let work = take() {
             let now = MonotonicClock.now()
             switch work {

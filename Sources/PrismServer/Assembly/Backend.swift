@@ -68,6 +68,22 @@ enum Backend: Sendable {
         }
     }
 
+    /// Whether it has looked if it can be used. A server elsewhere is not waited for.
+    var hasStarted: Bool {
+        switch self {
+        case .sqlite(let backend): backend.hasTriedToOpen
+        case .postgresql: true
+        }
+    }
+
+    /// Its name, and why it can never be used as it is configured; nil: it can.
+    var startProblem: String? {
+        switch self {
+        case .sqlite(let backend): backend.startProblem
+        case .postgresql: nil
+        }
+    }
+
     func snapshot() -> StatusSnapshot.Backend {
         switch self {
         case .sqlite(let backend): backend.snapshot()

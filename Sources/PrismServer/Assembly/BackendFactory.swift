@@ -9,14 +9,17 @@ enum BackendFactory {
     /// - Parameters:
     ///   - number: its place among the backends.
     ///   - shards: all of them; their loops do not run yet.
+    ///   - opened: called on a thread of the backend's, when `hasStarted` has become true behind this.
     ///   - log: told when the backend cannot be reached any more, and when it can again.
     static func make(
         _ backend: Configuration.Backend, number: Int, _ configuration: Configuration, sqlitePathDefault: String,
-        shards: [Shard], log: Log
+        shards: [Shard], opened: @escaping @Sendable () -> Void, log: Log
     ) throws(StartError) -> Backend {
         switch backend.engine {
         case .sqlite(let sqlite):
-            try make(backend, sqlite, configuration, pathDefault: sqlitePathDefault, sinks: shards.map(\.completions))
+            try make(
+                backend, sqlite, configuration, pathDefault: sqlitePathDefault, sinks: shards.map(\.completions),
+                opened: opened)
         case .postgresql(let postgresql):
             try make(backend, postgresql, number: number, configuration, shards: shards, log: log)
         }
@@ -24,7 +27,7 @@ enum BackendFactory {
 
     private static func make(
         _ backend: Configuration.Backend, _ sqlite: Configuration.SQLite, _ configuration: Configuration,
-        pathDefault: String, sinks: [CompletionMailbox]
+        pathDefault: String, sinks: [CompletionMailbox], opened: @escaping @Sendable () -> Void
     ) throws(StartError) -> Backend {
         var settings = SQLiteSettings(path: sqlite.path ?? pathDefault)
         settings.createIfMissing = sqlite.create
@@ -57,16 +60,11 @@ enum BackendFactory {
         options.streamWindowBytes = limits.streamWindowBytes
         options.sweepIntervalNanoseconds = sqlite.sweepIntervalNanoseconds
         do {
-            let made = try SQLiteBackend(
-                options: options, settings: settings,
-                sinks: sinks.map { mailbox in { completion, body in mailbox.deliver(completion, body: body) } })
-            if let problem = made.startProblem {
-                throw StartError(
-                    message: "backend \(backend.name), \(settings.path): \(problem)", exitCode: Server.ExitCode.failed)
-            }
-            return .sqlite(made)
-        } catch let error as StartError {
-            throw error
+            return .sqlite(
+                try SQLiteBackend(
+                    options: options, settings: settings,
+                    sinks: sinks.map { mailbox in { completion, body in mailbox.deliver(completion, body: body) } },
+                    opened: opened))
         } catch {
             throw StartError(message: "backend \(backend.name): \(error)", exitCode: Server.ExitCode.failed)
         }

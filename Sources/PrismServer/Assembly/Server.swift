@@ -125,10 +125,25 @@ public enum Server {
         let shards = try (0..<count).map {
             try Shard(number: $0, settings: settings, connectionBudget: budget, log: log)
         }
+        let backstop = EndingBackstop { code in
+            if code == nil {
+                log.error(
+                    "exit_forced", [("message", .string("the budget of the ending is used up, and something hangs"))])
+            }
+            _exit(code ?? ExitCode.failed)
+        }
+        let start = try StartWatch(
+            machine: DrainMachine(settings: DrainMachine.Settings(configuration.drain)), signals: signals,
+            backstop: backstop, log: log)
         let backends = try configuration.backends.enumerated().map { number, backend in
             try BackendFactory.make(
                 backend, number: number, configuration, sqlitePathDefault: paths.sqlite, shards: shards,
-                log: log)
+                opened: start.lookAgain, log: log)
+        }
+        guard start.wait(until: { backends.allSatisfy(\.hasStarted) }) else { return start.end(backends) }
+        for backend in backends {
+            guard let problem = backend.startProblem else { continue }
+            throw StartError(message: "backend \(problem)", exitCode: ExitCode.failed)
         }
         // Only now: whoever can connect is served.
         let socket = try ServingSocket(
@@ -142,7 +157,7 @@ public enum Server {
         for shard in shards { shard.backends = backends }
         shards[0].listener = socket.descriptor
         shards[0].everyone = shards
-        let machine = DrainMachine(settings: DrainMachine.Settings(configuration.drain))
+        let machine = start.machine
         var base = StatusSnapshot(version: extras.version, backends: [])
         base.metrics = Metrics(backends: backends.count)
         base.processID = getpid()
@@ -152,13 +167,6 @@ public enum Server {
             shards: shards, backends: backends, base: base, machine: machine,
             readinessBackends: configuration.readiness.backends)
         let first = shards[0]
-        let backstop = EndingBackstop { code in
-            if code == nil {
-                log.error(
-                    "exit_forced", [("message", .string("the budget of the ending is used up, and something hangs"))])
-            }
-            _exit(code ?? ExitCode.failed)
-        }
         first.coordinator = DrainCoordinator(
             machine: machine, signals: signals, own: first, shards: shards, log: log, backstop: backstop,
             changed: { control.drainChanged($0) })
@@ -169,6 +177,7 @@ public enum Server {
         }
         let stopAdmin = try extras.startAdmin(adminSocket.descriptor, control)
         try first.startListening()
+        first.coordinator?.begin(now: MonotonicClock.now())
         control.markStarted()
         log.info(
             "serving",
@@ -197,7 +206,7 @@ public enum Server {
         let deadline = MonotonicClock.now() + DrainMachine.stoppedNanosecondsMax
         for backend in backends { backend.stop(deadlineNanoseconds: deadline) }
         let report = control.assemble(shards.map { $0.snapshot() }).drainReport ?? DrainReport()
-        log.info("drain_report", report.fields.map { ($0.name, .integer(Int(clamping: $0.value))) })
+        log.report(report)
         let code = drain.strictExit && report.cutAnything ? ExitCode.cut : ExitCode.orderly
         backstop.reported(exitCode: code)
         stopAdmin()

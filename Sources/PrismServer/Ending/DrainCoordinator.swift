@@ -1,4 +1,3 @@
-internal import Glibc
 internal import PrismCore
 internal import PrismReactor
 
@@ -28,9 +27,15 @@ final class DrainCoordinator {
 
     func readSignals(now: UInt64) {
         for signal in signals.read() {
-            log.info("signal", [("signal", .string(signal == SIGINT ? "SIGINT" : "SIGTERM"))])
-            handle(signal == SIGINT ? .interrupt : .terminate, now: now)
+            let event = DrainMachine.Event(signal)
+            handle(event, now: now)
+            log.signal(event)
         }
+    }
+
+    /// Takes over what the machine has come to while the sidecar started. Once, before the reactors run, on the main thread.
+    func begin(now: UInt64) {
+        if machine.state > .serving { carryOut(now) }
     }
 
     func handle(_ event: DrainMachine.Event, now: UInt64) {
@@ -63,15 +68,16 @@ final class DrainCoordinator {
     }
 
     private func announce(_ now: UInt64) {
+        // Before anything that could hold it up.
+        backstop.arm(for: machine, log)
+        log.state(machine)
+        carryOut(now)
+    }
+
+    private func carryOut(_ now: UInt64) {
         let left =
             machine.exitByNanoseconds == .max
             ? UInt64.max : machine.exitByNanoseconds - min(now, machine.exitByNanoseconds)
-        if machine.exitByNanoseconds != .max {
-            do { try backstop.arm(exitByNanoseconds: machine.exitByNanoseconds) } catch {
-                log.warning("backstop_failed", [("reason", .string("\(error)"))])
-            }
-        }
-        log.info("drain_state", [("state", .string(machine.state.name)), ("reason", .string(machine.reason))])
         changed(machine)
         for shard in shards where shard !== own {
             shard.post(.enter(machine.state, reason: machine.reason, budgetLeftNanoseconds: left))

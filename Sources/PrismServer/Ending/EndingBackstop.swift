@@ -1,3 +1,4 @@
+internal import PrismCore
 internal import PrismReactor
 
 /// Ends the process when its budget is used up, whatever holds up the way there: a reactor in a system call that does not return, a
@@ -34,6 +35,14 @@ final class EndingBackstop: Sendable {
                     ? .wait(untilNanoseconds: exitByNanoseconds) : .done(.some(state.orderlyExitCode))
             }
             if let code { expired(code) }
+        }
+    }
+
+    /// As `arm`, once the machine's clock runs. Without a thread for it the ending goes on, and says so.
+    func arm(for machine: DrainMachine, _ log: Log) {
+        guard machine.exitByNanoseconds != .max else { return }
+        do { try arm(exitByNanoseconds: machine.exitByNanoseconds) } catch {
+            log.warning("backstop_failed", [("reason", .string("\(error)"))])
         }
     }
 

@@ -46,9 +46,15 @@ final class TestBackend: @unchecked Sendable {
         setup.settings(&settings)
         let inbox = Inbox(vfs: vfs)
         self.inbox = inbox
+        let isOpen = Monitor(false)
         backend = try SQLiteBackend(
             options: options, settings: settings,
-            sinks: [{ completion, body in inbox.take(completion, Array(body)) }])
+            sinks: [{ completion, body in inbox.take(completion, Array(body)) }],
+            opened: {
+                isOpen.withLock { $0 = true }
+                isOpen.notifyAll()
+            })
+        isOpen.wait { $0 ? .done(()) : .wait(untilNanoseconds: .max) }
     }
 
     convenience init(vfs: FaultVFS? = nil, _ setup: Setup = Setup()) throws {
