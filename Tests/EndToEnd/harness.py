@@ -21,10 +21,10 @@ STOP_SECONDS_MAX = 30.0
 
 class Server:
     """A running `prism serve`. `config` is the text of a prism.yaml; `arguments` go behind those for socket and file;
-    `descriptors` is its hard limit of open files."""
+    `descriptors` is its hard limit of open files; `log`, a descriptor, takes its standard error instead of `log_path`."""
 
     def __init__(self, *arguments, config=None, sqlite=True, directory=None, environment=None, wait=True,
-                 descriptors=None):
+                 descriptors=None, log=None):
         self.binary = paths.binary()
         self._own_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="prism-e2e-")
@@ -43,8 +43,9 @@ class Server:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PRISM_")}
         if os.environ.get("PRISM_TEST_REACTORS"):  # runs everything with another number of reactors
             clean["PRISM_RUNTIME_REACTORS"] = os.environ["PRISM_TEST_REACTORS"]
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command + list(arguments), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        with open(self.log_path, "wb") as file:
+            self.process = subprocess.Popen(command + list(arguments), stdin=subprocess.DEVNULL, stdout=file,
+                                            stderr=file if log is None else log,
                                             cwd=self.directory, env={**clean, **(environment or {})},
                                             preexec_fn=descriptors and (lambda: resource.setrlimit(
                                                 resource.RLIMIT_NOFILE, (min(descriptors, 64), descriptors))))

@@ -1,7 +1,9 @@
 """Signals, commands and reports of an ending, and what went wrong with other sidecars' endings."""
 
+import contextlib
 import json
 import os
+import select
 import signal
 import sqlite3
 import time
@@ -167,6 +169,33 @@ class SignalTests(EndingCase):
         self.assertEqual(self.notice(raw), "DRAINING")
         self.assertEqual(server.wait(), 0, server.log)
         self.assertEqual(self.states(server)[:2], [("LAME_DUCK", "SIGTERM"), ("DRAINING", "another signal")])
+
+    def test_standard_error_that_is_full_holds_up_nothing_and_what_was_said_comes_out_when_it_is_read(self):
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        self.addCleanup(os.close, writing)
+        self.fill(writing)
+        server = Server(log=writing)
+        self.addCleanup(server.close)
+        with server.connect() as client:
+            self.assertEqual(client.ping(b"full"), b"full")
+        said = b""
+        while b'"serving"' not in said:
+            self.assertTrue(select.select([reading], [], [], 20)[0], said[-1000:])
+            said += os.read(reading, 65536)
+        self.fill(writing)
+        server.signal()
+        self.assertEqual(server.wait(), 0)
+
+    @staticmethod
+    def fill(pipe):
+        """To the last byte, as another process may that shares it: for everybody else it blocks."""
+        os.set_blocking(pipe, False)
+        for size in (65536, 1):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(pipe, b"x" * size)
+        os.set_blocking(pipe, True)
 
     def test_status_has_the_report_while_it_ends(self):
         server = self.start()

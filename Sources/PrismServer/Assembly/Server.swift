@@ -44,6 +44,7 @@ public enum Server {
         let log = Log(
             format: configuration.log.format == .json || (configuration.log.format == .automatic && isatty(2) == 0)
                 ? .json : .text, level: level(configuration.log.level))
+        defer { log.flush(nanosecondsMax: Log.flushNanosecondsMax) }
         for warning in configuration.warnings { log.warning("configuration", [("message", .string(warning))]) }
         SignalSource.ignoreBrokenPipes()
         do {
@@ -129,6 +130,7 @@ public enum Server {
             if code == nil {
                 log.error(
                     "exit_forced", [("message", .string("the budget of the ending is used up, and something hangs"))])
+                log.flush(nanosecondsMax: Log.lastFlushNanosecondsMax)
             }
             _exit(code ?? ExitCode.failed)
         }
@@ -186,6 +188,7 @@ public enum Server {
                 ("admin_socket", .string(adminSocket.path)), ("reactors", .integer(count)),
                 ("backends", .string(descriptions.map(\.name).joined(separator: ","))),
             ])
+        log.flush(nanosecondsMax: Log.flushNanosecondsMax)
         onServing()
         let others = try shards.dropFirst().map { shard in
             try WorkerThread(name: "reactor-\(shard.number)", stackBytes: 8 << 20) { shard.reactor.run(shard) }

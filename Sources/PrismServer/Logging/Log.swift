@@ -1,10 +1,11 @@
 internal import Glibc
+internal import PrismReactor
 internal import Synchronization
 
 /// One line an event to standard error, as text or JSON. Never parameter values, never secrets.
 ///
-/// A line is one `write` of at most `lineBytesMax`; when nobody reads standard error, lines are dropped and counted instead of
-/// holding a reactor up.
+/// A line is one `write` of at most `lineBytesMax`, on the writer's thread. When nobody reads standard error, lines are dropped and
+/// counted; nobody who logs is held up.
 public final class Log: Sendable {
     public enum Format: Sendable { case text, json }
     public enum Level: Int, Sendable, Comparable {
@@ -24,14 +25,28 @@ public final class Log: Sendable {
         case integer(Int)
     }
 
+    /// What a pipe takes at once or not at all.
     public static let lineBytesMax = 4_096
+    /// How long the end waits for the last lines to be written.
+    static let flushNanosecondsMax: UInt64 = 50_000_000
+    /// Likewise where the process has no time left.
+    static let lastFlushNanosecondsMax: UInt64 = 10_000_000
     private let format: Format
     private let level: Level
     private let dropped = Atomic<Int>(0)
+    private let writer: LogWriter
 
-    public init(format: Format, level: Level) {
+    /// - Parameter descriptor: where to; standard error by default.
+    public init(format: Format, level: Level, descriptor: CInt = 2) {
         self.format = format
         self.level = level
+        writer = LogWriter(descriptor: descriptor)
+    }
+
+    /// Waits for what was logged before to be written, at the longest so many nanoseconds. Before the process ends: it takes the
+    /// lines that wait with it.
+    public func flush(nanosecondsMax: UInt64) {
+        writer.flush(untilNanoseconds: MonotonicClock.now() + nanosecondsMax)
     }
 
     public func debug(_ event: String, _ fields: [(String, Value)] = []) { write(.debug, event, fields) }
@@ -44,14 +59,14 @@ public final class Log: Sendable {
         var fields = fields
         let lost = dropped.exchange(0, ordering: .relaxed)
         if lost > 0 { fields.append(("dropped_lines", .integer(lost))) }
-        var line = Self.line(format, level, event, fields, time: Self.timestamp())
-        // A pipe that nobody reads would block the reactor that logs.
-        var target = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
-        guard poll(&target, 1, 0) == 1 else {
-            dropped.add(lost + 1, ordering: .relaxed)
-            return
-        }
-        line.withUTF8 { _ = Glibc.write(2, $0.baseAddress, min($0.count, Self.lineBytesMax)) }
+        let line = Self.line(format, level, event, fields, time: Self.timestamp())
+        if !writer.append(Self.cut(line)) { dropped.add(lost + 1, ordering: .relaxed) }
+    }
+
+    private static func cut(_ line: String) -> String {
+        // Room for a character that is cut, and the end of the line.
+        line.utf8.count <= lineBytesMax
+            ? line : String(decoding: line.utf8.prefix(lineBytesMax - 4), as: UTF8.self) + "\n"
     }
 
     static func line(
