@@ -19,6 +19,9 @@ public enum AdminLimits {
     /// For any answer but that to `POST /drain?wait=true`. A backstop above the second that an `AdminSource` has.
     public static let answerMilliseconds: Int64 = 2_000
 
+    /// Until a connection is tried again that could not be accepted, for want of descriptors or memory.
+    public static let acceptPauseMilliseconds: Int64 = 100
+
     /// For answers under way when the listener stops.
     public static let stopMilliseconds: Int64 = 50
 

@@ -154,25 +154,19 @@ class Server:
         with open(f"/proc/{self.pid}/status") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
 
-    def open_files(self):
-        """The paths behind its descriptors."""
-        paths_open = set()
+    def descriptors(self):
+        """What is behind each of its descriptors: a path, or such as `socket:[17]`."""
+        links = []
         for name in os.listdir(f"/proc/{self.pid}/fd"):
             try:
-                paths_open.add(os.readlink(f"/proc/{self.pid}/fd/{name}"))
+                links.append(os.readlink(f"/proc/{self.pid}/fd/{name}"))
             except FileNotFoundError:  # closed meanwhile
                 pass
-        return paths_open
+        return links
 
     def sockets(self):
         """How many of its descriptors are sockets: databases are opened and closed when it suits their pools."""
-        count = 0
-        for name in os.listdir(f"/proc/{self.pid}/fd"):
-            try:
-                count += os.readlink(f"/proc/{self.pid}/fd/{name}").startswith("socket:")
-            except FileNotFoundError:  # closed meanwhile
-                pass
-        return count
+        return sum(link.startswith("socket:") for link in self.descriptors())
 
 
 def run_serve(*arguments, seconds=20, **options):

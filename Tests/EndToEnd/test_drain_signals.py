@@ -126,7 +126,7 @@ class SignalTests(EndingCase):
                         config=f"{config}backends:\n  - name: main\n    kind: sqlite\n    busy_timeout: 1h\n")
         self.addCleanup(server.close)
         deadline = time.monotonic() + 20
-        while path not in server.open_files():
+        while path not in server.descriptors():
             self.assertLess(time.monotonic(), deadline, server.log)
         return server, holder
 

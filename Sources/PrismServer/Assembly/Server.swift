@@ -49,7 +49,9 @@ public enum Server {
         SignalSource.ignoreBrokenPipes()
         do {
             let signals = try SignalSource([SIGTERM, SIGINT])
-            let connections = allowedConnections(try raiseDescriptorLimit(), configuration, log)
+            let limit = try raiseDescriptorLimit()
+            try checkUsable(limit, reactors: reactorCount(configuration))
+            let connections = allowedConnections(limit, configuration, log)
             try ServingSocket.checkNotServed(socketPath)
             return try serve(
                 configuration, Paths(data: socketPath, admin: adminSocketPath, sqlite: sqlitePathDefault), connections,
@@ -79,6 +81,19 @@ public enum Server {
     private static let descriptorsPerSQLiteConnection = 3
     /// Cancel requests and the files that are read while connecting, beside the connections.
     private static let descriptorsPerPostgreSQLBackend = 16
+
+    /// What it takes to start and to answer a probe, with some to spare: libraries end the process where they get none.
+    private static let descriptorsMin = 32
+    private static let descriptorsPerReactor = 4
+
+    private static func checkUsable(_ limit: DescriptorLimit, reactors: Int) throws(StartError) {
+        let needed = descriptorsMin + reactors * descriptorsPerReactor
+        guard limit.after < needed else { return }
+        throw StartError(
+            message:
+                "the hard limit of open files is \(limit.after), and it takes \(needed) to start; raise it (ulimit -Hn, "
+                + "LimitNOFILE)", exitCode: ExitCode.failed)
+    }
 
     /// How many clients leave enough descriptors for everything else: a database that cannot open a file would harm all.
     private static func allowedConnections(
