@@ -280,7 +280,10 @@ class LessonTests(EndingCase):
         raw = self.raw(server)
         raw.send(query(1, "select 1", backend="pg"), query(2, "create table t (a)"))
         raw.finals(2)
-        for pid in [*cluster.children(), cluster.pid]:
+        # The postmaster first, until it has stopped: the pool is still connecting, and no child may come behind the look at them.
+        os.kill(cluster.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, cluster.pid, os.WSTOPPED | os.WNOWAIT)
+        for pid in cluster.children():
             os.kill(pid, signal.SIGSTOP)
         try:
             raw.send(query(3, "select 1", backend="pg"), query(4, "insert into t values (1)"))
