@@ -208,9 +208,11 @@ def main():
     parser.add_argument("--setting", action="append", default=[], metavar="YAML",
                         help="of the sidecar's backend, such as 'connections_max: 8'; may be given again")
     parser.add_argument("--json", metavar="FILE", help="default: pipelines.json in the directory")
-    parser.add_argument("--write", metavar="FILE", help="put the tables between this document's markers too")
+    parser.add_argument("--write", metavar="FILE", help="put the tables between this document's markers too; of all parts")
     options = parser.parse_args()
     parts = options.only or PARTS
+    if options.write and set(parts) != set(PARTS):
+        parser.error("--write needs all parts: the tables of the others would be gone")
     if not os.access(options.binary, os.X_OK):
         sys.exit(f"{options.binary} is not there: make build")
     if pooler.why_not():

@@ -17,7 +17,6 @@ public struct ResultWriter: ~Copyable {
     private static let bytesKeptMax = 64 << 10
 
     private var rows = ByteQueue()
-    public private(set) var rowCount = 0
     private var rowStart = 0
     /// Bytes of the length in front of a row: those of the row before, which most are as long as.
     private var lengthBytes = 1
@@ -30,7 +29,6 @@ public struct ResultWriter: ~Copyable {
     /// Forgets all rows.
     public mutating func removeAll() {
         rows.removeAll(keepingUpTo: Self.bytesKeptMax)
-        rowCount = 0
     }
 
     // MARK: a row
@@ -52,7 +50,6 @@ public struct ResultWriter: ~Copyable {
             cursor.put(varint: UInt64(count))
         }
         lengthBytes = needed
-        rowCount += 1
     }
 
     /// Forgets the row that was begun.

@@ -4,7 +4,6 @@ import Testing
 
 @Suite struct ResultWriterTests {
     private let arena = Arena(limitBytes: 64 << 20)
-    private let bytesMax = 1 << 20
 
     /// nil: NULL.
     private func append(
@@ -88,7 +87,6 @@ import Testing
         var writer = ResultWriter()
         try append([Array("7".utf8), Array("happy".utf8), nil], of: columns, types, to: &writer)
         try append([nil, nil, []], of: columns, types, to: &writer)
-        #expect(writer.rowCount == 2)
         let described = ResultColumns.of(columns, types: types)
         let result = try query(writer, described, CommandTag("INSERT 0 2"))
         #expect(elements(result.columns, result.n_columns).map { $0?.pointee.name.string } == ["id", "now", ""])
@@ -174,7 +172,7 @@ import Testing
             let short = #expect(throws: Failure.self) { try append(values, of: columns, to: &writer) }
             #expect(short?.code == .internal)
         }
-        #expect(writer.rowCount == 0 && writer.byteCount == 0)
+        #expect(writer.byteCount == 0)
         let text = ServerColumns([ServerColumn(name: "a", type: 25)], format: .text)
         var full: Failure?
         var appended = 0
@@ -188,7 +186,7 @@ import Testing
             }
         }
         #expect(full?.code == .resourceExhausted)
-        #expect(appended > 30 && writer.rowCount == appended)
+        #expect(appended > 30 && rows(try query(writer, nil, nil)).count == appended)
     }
 
     @Test(
