@@ -22,6 +22,7 @@ enum DecoderFuzz {
     private static func problem(in body: UnsafeRawBufferPointer, _ arena: Arena, _ limitBytes: Int) -> String? {
         let request = RequestMessage(body, in: arena)
         guard arena.usedBytes <= limitBytes else { return "the decoder used more memory than its limit" }
+        if let problem = problem(borrowing: body) { return problem }
         guard let request else { return nil }
         let isRefused: Bool
         do throws(Failure) {
@@ -35,6 +36,14 @@ enum DecoderFuzz {
         }
         guard RequestFingerprint(body) != nil else { return "a decoded request has no fingerprint" }
         return problem(repacking: request, isRefused: isRefused)
+    }
+
+    /// Read in place, a message is what it is when it is copied.
+    private static func problem(borrowing body: UnsafeRawBufferPointer) -> String? {
+        let arenas = (Arena(limitBytes: 64 << 20), Arena(limitBytes: 64 << 20))
+        let copied = RequestMessage(body, in: arenas.0).map(pack)
+        let borrowed = RequestMessage(borrowing: body, in: arenas.1).map(pack)
+        return copied == borrowed ? nil : "a message read in place is another one: \(hexadecimal([UInt8](body)))"
     }
 
     /// Packed again and read again, a message is the same, and judged the same.

@@ -41,6 +41,18 @@ public final class Arena {
     /// Gives everything back. Pointers handed out so far are void.
     public func reset() { state.pointee.reset() }
 
+    /// How much has been handed out by now; void after the next `reset()`.
+    var mark: Mark { state.pointee.mark }
+
+    /// Takes back what was handed out since.
+    func rewind(to mark: Mark) { state.pointee.rewind(to: mark) }
+
+    struct Mark {
+        fileprivate let cursor: UnsafeMutableRawPointer
+        fileprivate let usedBytes: Int
+        fileprivate let borrowedBlocks: Int
+    }
+
     /// Memory for `count` values, aligned to 16 bytes and not initialised; nil past the limit.
     public func allocate<T>(_ type: T.Type, count: Int = 1) -> UnsafeMutablePointer<T>? {
         let (bytes, overflow) = MemoryLayout<T>.stride.multipliedReportingOverflow(by: count)
@@ -94,6 +106,14 @@ private struct ArenaState {
         cursor = block + rounded
         end = block + blockBytes
         return block
+    }
+
+    var mark: Arena.Mark { Arena.Mark(cursor: cursor, usedBytes: usedBytes, borrowedBlocks: borrowed.count) }
+
+    mutating func rewind(to mark: Arena.Mark) {
+        usedBytes = mark.usedBytes
+        // A block borrowed since stays until the reset.
+        if borrowed.count == mark.borrowedBlocks { cursor = mark.cursor }
     }
 
     mutating func reset() {

@@ -11,6 +11,19 @@ public struct RequestMessage {
         pointer = UnsafePointer(message)
     }
 
+    /// The same, without copying what plain requests hold: valid only as long as `frame` as well.
+    public init?(borrowing frame: UnsafeRawBufferPointer, in arena: Arena) {
+        let mark = arena.mark
+        if let plain = PlainRequest.decode(frame, in: arena) {
+            self.init(plain)
+        } else {
+            arena.rewind(to: mark)
+            self.init(frame, in: arena)
+        }
+    }
+
+    private init(_ pointer: UnsafePointer<Prism__V1__Request>) { self.pointer = pointer }
+
     public var id: UInt64 { pointer.pointee.id }
     public var timeoutMicroseconds: UInt64 { pointer.pointee.timeout_microseconds }
     public var deadlineNanoseconds: UInt64 { pointer.pointee.deadline_nanoseconds }

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// The rules of CONTRACT 1–3 that need nothing but the request itself.
 ///
 /// Everything here refuses before anything has run: stage decode for what is malformed, outcome NOT_EXECUTED.
@@ -82,11 +84,13 @@ public struct RequestValidation: Sendable {
     }
 
     func checkText(_ text: ProtobufCBinaryData, _ field: String, bytesMax: Int) throws(Failure) {
+        // As most are.
+        if text.isEmpty { return }
         guard text.bytes.count <= bytesMax else {
             throw invalid("\(field) has \(text.bytes.count) bytes; at most \(bytesMax) are allowed")
         }
         guard isValidUTF8(text.bytes) else { throw invalid("\(field) is not valid UTF-8") }
-        guard !text.bytes.contains(0) else { throw invalid("\(field) contains a NUL byte") }
+        guard memchr(text.data, 0, text.len) == nil else { throw invalid("\(field) contains a NUL byte") }
     }
 
     func invalid(_ message: String, item: Int = 0) -> Failure {

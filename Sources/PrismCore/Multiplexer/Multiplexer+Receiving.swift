@@ -122,7 +122,7 @@ extension Multiplexer {
     /// One complete frame: from here on exactly one final answer, or the end of the connection.
     private mutating func take(_ index: Int, _ frame: UnsafeRawBufferPointer, _ now: UInt64) {
         arena.reset()
-        guard let request = RequestMessage(frame, in: arena) else {
+        guard let request = RequestMessage(borrowing: frame, in: arena) else {
             return protocolError(
                 index, "a frame is not a Request, or needs more than limits.decode_bytes (\(arenaLimit)) to decode", now
             )

@@ -7,13 +7,6 @@ struct ClientStatement {
     var count: Int
     var hasNames: Bool
 
-    init(_ query: QueryView) {
-        sql = query.sql
-        values = query.parameters
-        count = query.parameterCount
-        hasNames = false
-    }
-
     /// - Parameter unit: which execution of a Batch; 0 for a Query.
     init(_ unit: Int, of request: RequestMessage) throws(Failure) {
         if let query = request.query {

@@ -33,14 +33,15 @@ extension ServerSession {
 
     private func enter(_ job: Job) {
         decoding.reset()
-        guard let frame = job.frame, let index = batch?.members.count else { return goAlone(job) }
+        guard let frame = job.frame, let request = RequestMessage(borrowing: frame.bytes, in: decoding),
+            let index = batch?.members.count
+        else { return goAlone(job) }
         job.startedNanoseconds = context.now
         do throws(Failure) {
             var name: PreparedName?
             if job.item.kind == .query {
-                // What is not known (any more), has a bad name, or is not plain to read, runs alone.
-                guard let query = QueryView(frame.bytes, in: decoding) else { return goAlone(job) }
-                let client = ClientStatement(query)
+                // What is not known (any more), or has a bad name, runs alone.
+                let client = try ClientStatement(0, of: request)
                 guard let known = context.sharedStatement(client, job) else { return goAlone(job) }
                 try client.encode(for: known, into: &parameters)
                 begin()
@@ -51,7 +52,6 @@ extension ServerSession {
                 expected.append(.member(index))
                 port.sendExecute(connection, name: prepared, parameters: parameters, results: known.format)
             } else {
-                guard let request = RequestMessage(frame.bytes, in: decoding) else { return goAlone(job) }
                 try checkOwnTables()
                 begin()
                 parameters.removeAll()

@@ -1,0 +1,163 @@
+/// Decodes the most frequent requests in place: `Query` and `Get` as encoders write them, every field at most once.
+///
+/// The whole decoder goes through a table of descriptors and copies the statement and all values, for somebody to read them once.
+/// What this one accepts is what that one makes of the same bytes; of all else it says nothing (nil), and that one is asked.
+/// Structures come from the arena; what they point to stays in the frame.
+enum PlainRequest {
+    static func decode(_ frame: UnsafeRawBufferPointer, in arena: Arena) -> UnsafePointer<Prism__V1__Request>? {
+        guard let message = arena.allocate(Prism__V1__Request.self) else { return nil }
+        prism__v1__request__init(message)
+        var operation = UnsafeRawBufferPointer(start: nil, count: 0)
+        var fields = FieldReader(frame)
+        var seen: UInt32 = 0
+        while fields.next() {
+            // Each has a bit of its own: a Query, 32, that of 0, which no field has.
+            let bit = UInt32(1) << (fields.tag >> 3 & 31)
+            guard seen & bit == 0 else { return nil }
+            seen |= bit
+            switch fields.tag {
+            case 1 << 3: message.pointee.id = fields.value
+            case 2 << 3: message.pointee.timeout_microseconds = fields.value
+            case 3 << 3: message.pointee.deadline_nanoseconds = fields.value
+            case 4 << 3 | 2: message.pointee.backend = ProtobufCBinaryData(borrowing: fields.bytes)
+            case 5 << 3: message.pointee.transaction = fields.value
+            case 6 << 3: message.pointee.read_only = fields.value == 0 ? 0 : 1
+            case 7 << 3 | 2: message.pointee.idempotency_key = ProtobufCBinaryData(borrowing: fields.bytes)
+            case 8 << 3 | 2: message.pointee.traceparent = ProtobufCBinaryData(borrowing: fields.bytes)
+            case 16 << 3 | 2, 32 << 3 | 2:
+                guard message.pointee.operation_case == PRISM__V1__REQUEST__OPERATION__NOT_SET else { return nil }
+                message.pointee.operation_case = Prism__V1__Request__OperationCase(fields.tag >> 3)
+                operation = fields.bytes
+            default: return nil
+            }
+        }
+        guard fields.isAtEnd else { return nil }
+        switch message.pointee.operation_case {
+        case PRISM__V1__REQUEST__OPERATION_QUERY:
+            guard let query = query(operation, arena) else { return nil }
+            message.pointee.query = query
+        case PRISM__V1__REQUEST__OPERATION_GET:
+            guard let get = get(operation, arena) else { return nil }
+            message.pointee.get = get
+        default: return nil
+        }
+        return UnsafePointer(message)
+    }
+
+    private static func get(_ bytes: UnsafeRawBufferPointer, _ arena: Arena) -> UnsafeMutablePointer<Prism__V1__Get>? {
+        guard let message = arena.allocate(Prism__V1__Get.self) else { return nil }
+        prism__v1__get__init(message)
+        var fields = FieldReader(bytes)
+        var (hasNamespace, hasKey) = (false, false)
+        while fields.next() {
+            switch fields.tag {
+            case 1 << 3 | 2:
+                guard !hasNamespace else { return nil }
+                hasNamespace = true
+                message.pointee.namespace_ = ProtobufCBinaryData(borrowing: fields.bytes)
+            case 2 << 3 | 2:
+                guard !hasKey else { return nil }
+                hasKey = true
+                message.pointee.key = ProtobufCBinaryData(borrowing: fields.bytes)
+            default: return nil
+            }
+        }
+        return fields.isAtEnd ? message : nil
+    }
+
+    private static func query(_ bytes: UnsafeRawBufferPointer, _ arena: Arena) -> UnsafeMutablePointer<
+        Prism__V1__Query
+    >? {
+        guard let message = arena.allocate(Prism__V1__Query.self) else { return nil }
+        prism__v1__query__init(message)
+        var fields = FieldReader(bytes)
+        var (hasSQL, hasStatement, count) = (false, false, 0)
+        while fields.next() {
+            switch fields.tag {
+            case 1 << 3 | 2:
+                guard !hasSQL else { return nil }
+                hasSQL = true
+                message.pointee.sql = ProtobufCBinaryData(borrowing: fields.bytes)
+            case 2 << 3 | 2: count += 1
+            case 4 << 3 | 2:
+                guard !hasStatement else { return nil }
+                hasStatement = true
+                message.pointee.statement = ProtobufCBinaryData(borrowing: fields.bytes)
+            default: return nil
+            }
+        }
+        guard fields.isAtEnd else { return nil }
+        guard count > 0 else { return message }
+        guard let values = arena.allocate(Prism__V1__Value.self, count: count),
+            let pointers = arena.allocate(UnsafeMutablePointer<Prism__V1__Value>?.self, count: count)
+        else { return nil }
+        fields = FieldReader(bytes)
+        while fields.next() {
+            guard fields.tag == 2 << 3 | 2 else { continue }
+            let value = values + message.pointee.n_parameters
+            guard fill(value, fields.bytes, arena) else { return nil }
+            pointers[message.pointee.n_parameters] = value
+            message.pointee.n_parameters += 1
+        }
+        message.pointee.parameters = pointers
+        return message
+    }
+
+    private static func fill(
+        _ value: UnsafeMutablePointer<Prism__V1__Value>, _ bytes: UnsafeRawBufferPointer, _ arena: Arena
+    ) -> Bool {
+        prism__v1__value__init(value)
+        var fields = FieldReader(bytes)
+        guard fields.next(), fields.isAtEnd else { return false }
+        value.pointee.kind_case = Prism__V1__Value__KindCase(fields.tag >> 3)
+        switch fields.tag {
+        case 1 << 3 | 2:
+            guard fields.bytes.isEmpty, let null = arena.allocate(Prism__V1__Null.self) else { return false }
+            prism__v1__null__init(null)
+            value.pointee.null = null
+        case 2 << 3: value.pointee.boolean = fields.value == 0 ? 0 : 1
+        case 3 << 3: value.pointee.integer = Int64(bitPattern: fields.value >> 1) ^ -Int64(bitPattern: fields.value & 1)
+        case 4 << 3 | 1: value.pointee.double_ = Double(bitPattern: fields.value)
+        case 5 << 3 | 2: value.pointee.text = ProtobufCBinaryData(borrowing: fields.bytes)
+        case 6 << 3 | 2: value.pointee.bytes = ProtobufCBinaryData(borrowing: fields.bytes)
+        case 7 << 3 | 2:
+            guard let typed = typed(fields.bytes, arena) else { return false }
+            value.pointee.typed = typed
+        default: return false
+        }
+        return true
+    }
+
+    private static func typed(
+        _ bytes: UnsafeRawBufferPointer, _ arena: Arena
+    ) -> UnsafeMutablePointer<Prism__V1__TypedText>? {
+        guard let message = arena.allocate(Prism__V1__TypedText.self) else { return nil }
+        prism__v1__typed_text__init(message)
+        var fields = FieldReader(bytes)
+        var (hasType, hasText) = (false, false)
+        while fields.next() {
+            switch fields.tag {
+            case 1 << 3 | 2:
+                guard !hasType else { return nil }
+                hasType = true
+                message.pointee.type = ProtobufCBinaryData(borrowing: fields.bytes)
+            case 2 << 3 | 2:
+                guard !hasText else { return nil }
+                hasText = true
+                message.pointee.text = ProtobufCBinaryData(borrowing: fields.bytes)
+            default: return nil
+            }
+        }
+        return fields.isAtEnd ? message : nil
+    }
+}
+
+extension ProtobufCBinaryData {
+    init(borrowing bytes: UnsafeRawBufferPointer) {
+        self.init(
+            len: bytes.count,
+            data: bytes.isEmpty
+                ? nil : bytes.baseAddress.map { UnsafeMutablePointer(mutating: $0.assumingMemoryBound(to: UInt8.self)) }
+        )
+    }
+}
