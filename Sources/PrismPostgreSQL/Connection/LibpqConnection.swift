@@ -47,7 +47,7 @@ final class LibpqConnection {
 
     private var statementText: [UInt8] = []
     /// The last command's, which the next one often has too.
-    private var lastTag = (text: "", bytes: [CChar(0)])
+    private var lastTag = (tag: CommandTag.empty, bytes: [CChar(0)])
 
     init(_ handle: ConnectionHandle) {
         self.handle = handle
@@ -314,12 +314,14 @@ final class LibpqConnection {
         }
     }
 
-    private func tag(_ result: OpaquePointer) -> String {
-        guard let text = PQcmdStatus(result) else { return "" }
+    private func tag(_ result: OpaquePointer) -> CommandTag {
+        guard let text = PQcmdStatus(result), text.pointee != 0 else { return .empty }
         if strcmp(text, lastTag.bytes) != 0 {
-            lastTag = (String(cString: text), Array(UnsafeBufferPointer(start: text, count: strlen(text) + 1)))
+            lastTag = (
+                CommandTag(String(cString: text)), Array(UnsafeBufferPointer(start: text, count: strlen(text) + 1))
+            )
         }
-        return lastTag.text
+        return lastTag.tag
     }
 
     private func statusName(_ status: ExecStatusType) -> String {

@@ -197,7 +197,7 @@ final class ModelServer: PostgreSQLPort {
             Self.withBorrowed(values) { tell(.row(ServerRow(columns: columns, values: $0))) }
         case .complete(let columns, let tag):
             heardCompletion(connection)
-            tell(.complete(columns: columns, tag: tag))
+            tell(.complete(columns: columns, tag: CommandTag(tag)))
         case .failed(let error):
             if error.severity == .error { ledger.heardFailure(serialInHand(connection)) }
             tell(.failed(error))

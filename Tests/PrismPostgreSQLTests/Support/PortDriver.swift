@@ -189,7 +189,7 @@ final class PortDriver: ReactorHandler, ServerConnectionEvents {
             onRow(connection, row)
         case .complete(let columns, let tag):
             let names = columns.map { " " + $0.columns.map(\.name).joined(separator: ",") } ?? ""
-            note(connection, "complete \(tag)\(names)")
+            note(connection, "complete \(tag.text)\(names)")
         case .failed(let error):
             errors.append(error)
             note(connection, "failed \(error.sqlState)")

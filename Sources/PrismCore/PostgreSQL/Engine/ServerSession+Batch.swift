@@ -128,14 +128,14 @@ extension ServerSession {
         }
     }
 
-    func memberCompleted(_ index: Int, _ columns: ServerColumns?, _ tag: String) {
+    func memberCompleted(_ index: Int, _ columns: ServerColumns?, _ tag: CommandTag) {
         batch?.completed = index + 1
         withMember(index) { job throws(Failure) in
             let start = output.count
             let bytesMax = settings.sharedResultBytesMax
             if job.item.kind == .query {
                 let columns = results.columns ?? context.describe(columns)
-                try answer.packRows(columns, CommandTag(tag), into: &output, bytesMax: bytesMax)
+                try answer.packRows(columns, tag, into: &output, bytesMax: bytesMax)
             } else {
                 try keyValueCompleted(0, job)
                 try setKeyValue(job)

@@ -13,7 +13,7 @@ extension ServerSession {
         }
     }
 
-    func unitCompleted(_ unit: Int, _ columns: ServerColumns?, _ tag: String) {
+    func unitCompleted(_ unit: Int, _ columns: ServerColumns?, _ tag: CommandTag) {
         guard let job, !job.isDetached else { return }
         job.unitsDone += 1
         guard job.failure == nil || job.item.kind == .write else { return }
@@ -21,7 +21,6 @@ extension ServerSession {
             switch job.item.kind {
             case .query, .batch:
                 let columns = results.columns ?? context.describe(columns)
-                let tag = CommandTag(tag)
                 guard job.item.kind == .batch else {
                     results.columns = columns
                     results.tag = tag

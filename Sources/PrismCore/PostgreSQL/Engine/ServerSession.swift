@@ -215,13 +215,13 @@ final class ServerSession<Port: PostgreSQLPort> {
         if isRetired { conclude() }
     }
 
-    private func completed(_ purpose: Purpose, _ columns: ServerColumns?, _ tag: String) {
+    private func completed(_ purpose: Purpose, _ columns: ServerColumns?, _ tag: CommandTag) {
         switch purpose {
         case .unit(let index): unitCompleted(index, columns, tag)
         case .member(let index): memberCompleted(index, columns, tag)
-        case .sweep: swept(tag)
+        case .sweep: swept(tag.text)
         // A client can deallocate Prism's statements and prepare its own under their names, but nothing with such a tag.
-        case .reset(let index): if !SessionReset.isTag(tag, of: index) { isRetired = true }
+        case .reset(let index): if !SessionReset.isTag(tag.text, of: index) { isRetired = true }
         default: break
         }
     }

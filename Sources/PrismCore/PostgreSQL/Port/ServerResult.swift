@@ -12,7 +12,7 @@ public enum ServerResult {
     /// - Parameters:
     ///   - columns: for a command that returns rows, also when there was none; otherwise empty.
     ///   - tag: the command tag, such as `INSERT 0 1`; empty for prepare.
-    case complete(columns: ServerColumns?, tag: String)
+    case complete(columns: ServerColumns?, tag: CommandTag)
     case failed(ServerError)
     /// Not carried out, because something before it in the batch failed.
     case skipped

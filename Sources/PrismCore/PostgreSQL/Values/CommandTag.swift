@@ -1,11 +1,18 @@
-/// What the server says a command did, such as `INSERT 0 3`: the command's first word, and the rows that it changed.
-public struct CommandTag: Equatable, Sendable {
+/// What the server says a command did, such as `INSERT 0 3`: the command's first word, and the rows that it changed. Made once for
+/// many commands.
+public final class CommandTag: Equatable, Sendable {
+    /// As the server says it.
+    public let text: String
     public let word: String
     /// Of INSERT, UPDATE, DELETE and MERGE; 0 for all others, whose number counts what they returned.
     public let rowsAffected: UInt64
 
+    /// Of a preparation, and of a statement that was empty.
+    public static let empty = CommandTag("")
+
     /// - Parameter text: the command tag; empty for a statement that was empty.
     public init(_ text: String) {
+        self.text = text
         var text = text
         (word, rowsAffected) = text.withUTF8 { bytes in
             let end = bytes.firstIndex(of: UInt8(ascii: " ")) ?? bytes.count
@@ -13,6 +20,8 @@ public struct CommandTag: Equatable, Sendable {
             return (word, Self.changes(bytes[..<end], word) ? Self.number(atTheEndOf: bytes) : 0)
         }
     }
+
+    public static func == (first: CommandTag, second: CommandTag) -> Bool { first.text == second.text }
 
     private static func changes(_ bytes: Slice<UnsafeBufferPointer<UInt8>>, _ word: String) -> Bool {
         switch bytes.first {

@@ -172,7 +172,7 @@ final class FakeServer: PostgreSQLPort {
         case .prepare(let name, let sql, let types):
             if let sqlState = refusesTypes(sql, types) { return fail(connection, sqlState, .error) }
             connections[connection]?.prepared[name] = sql
-            say(connection, .complete(columns: nil, tag: ""))
+            say(connection, .complete(columns: nil, tag: .empty))
         case .describe(let name):
             guard connections[connection]?.prepared[name] != nil else { return fail(connection, "26000", .error) }
             say(
@@ -207,12 +207,12 @@ final class FakeServer: PostgreSQLPort {
         } else if sql.hasPrefix("ROLLBACK TO") {
             connections[connection]?.status = .open
         }
-        say(connection, .complete(columns: nil, tag: sql))
+        say(connection, .complete(columns: nil, tag: CommandTag(sql)))
     }
 
     private func perform(_ reply: Reply, _ connection: ServerConnectionReference) {
         switch reply {
-        case .done(let tag): say(connection, .complete(columns: nil, tag: tag))
+        case .done(let tag): say(connection, .complete(columns: nil, tag: CommandTag(tag)))
         case .error(let sqlState): fail(connection, sqlState, .error)
         case .fatal(let sqlState): fail(connection, sqlState, .fatal)
         case .rows(let numbers):
@@ -230,12 +230,12 @@ final class FakeServer: PostgreSQLPort {
                     }
                 }
             }
-            say(connection, .complete(columns: columns, tag: "SELECT \(numbers.count)"))
+            say(connection, .complete(columns: columns, tag: CommandTag("SELECT \(numbers.count)")))
         case .values(let rows):
             let columns = ServerColumns(
                 rows.first?.map { _ in ServerColumn(name: "v", type: valueType) } ?? [], format: format)
             for row in rows { say(connection, row, columns) }
-            say(connection, .complete(columns: columns, tag: "SELECT \(rows.count)"))
+            say(connection, .complete(columns: columns, tag: CommandTag("SELECT \(rows.count)")))
         }
     }
 
