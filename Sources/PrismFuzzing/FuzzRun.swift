@@ -8,13 +8,12 @@ public struct FuzzRun: ~Copyable {
 
     private let mutator: Mutator
     private var random: SeededGenerator
-    private var multiplexer: Multiplexer
+    private let multiplexer: Multiplexer
     private var now: UInt64 = 1_000_000_000_000
     private var connections: [FuzzedConnection] = []
     /// The first connection: sends what is right, one request at a time.
     private var neighbourID: UInt64 = 0
     private var submitted: [WorkItem] = []
-    private var pendingActions: [MultiplexerAction] = []
     private var problems: [String] = []
 
     /// - Parameter corpus: streams of good (and bad) frames to start from; not empty.
@@ -225,12 +224,7 @@ public struct FuzzRun: ~Copyable {
     private mutating func settle() {
         repeat {
             multiplexer.settle(now: now)
-            var batch = pendingActions
-            pendingActions = []
-            multiplexer.takeActions(into: &batch)
-            for action in batch { perform(action) }
-            batch.removeAll(keepingCapacity: true)
-            pendingActions = batch
+            while let action = multiplexer.takeAction() { perform(action) }
         } while multiplexer.hasActions
         if let problem = multiplexer.accountingProblem() { problems.append(problem) }
     }

@@ -19,7 +19,7 @@ public struct WorkItem: Sendable {
     /// When the session handed it over; CLOCK_MONOTONIC nanoseconds.
     public let submittedNanoseconds: UInt64
     /// The message, to be decoded with `RequestMessage`.
-    public let frame: FrameBox
+    public private(set) var frame: FrameBox
 
     public init(
         reference: RequestReference, kind: OperationKind, isReadOnly: Bool, beginsLikeRead: Bool = false,
@@ -37,5 +37,11 @@ public struct WorkItem: Sendable {
         self.deadlineNanoseconds = deadlineNanoseconds
         self.submittedNanoseconds = submittedNanoseconds
         self.frame = frame
+    }
+    /// The message, to be kept by somebody else; an empty one stays here.
+    mutating func takeFrame() -> FrameBox {
+        let taken = frame
+        frame = .empty
+        return taken
     }
 }

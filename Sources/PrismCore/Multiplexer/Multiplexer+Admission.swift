@@ -2,7 +2,7 @@ import PrismWire
 
 extension Multiplexer {
     /// Judges one decoded request and sends it on its way, or refuses it.
-    mutating func admit(_ index: Int, _ request: RequestMessage, _ frame: UnsafeRawBufferPointer, _ now: UInt64) {
+    func admit(_ index: Int, _ request: RequestMessage, _ frame: UnsafeRawBufferPointer, _ now: UInt64) {
         let transaction = request.transaction == 0 ? nil : openTransaction(request.transaction, of: index)
         do throws(Failure) {
             try validation.check(request)
@@ -34,7 +34,7 @@ extension Multiplexer {
 
     /// Every rule that needs more than the request itself.
     /// - Parameter bytes: what goes to the backend, and is held until the answer.
-    private mutating func accepted(
+    private func accepted(
         _ index: Int, _ request: RequestMessage, _ kind: OperationKind, _ transaction: Int?,
         _ named: NamedStatements.Use?, _ bytes: Int, _ now: UInt64
     ) throws(Failure) -> RequestSlot {
@@ -148,7 +148,7 @@ extension Multiplexer {
     // MARK: starting
 
     /// A request of its own: straight to the backend.
-    private mutating func start(
+    private func start(
         _ slot: RequestSlot, of index: Int, _ request: RequestMessage, _ message: FrameBox, _ now: UInt64
     ) {
         let position = enter(slot, of: index)
@@ -167,7 +167,7 @@ extension Multiplexer {
     }
 
     /// A request of a transaction: behind those sent before it.
-    private mutating func start(
+    private func start(
         _ slot: RequestSlot, of index: Int, in transaction: Int, _ message: FrameBox, _ now: UInt64
     ) {
         var slot = slot
@@ -182,7 +182,7 @@ extension Multiplexer {
     }
 
     /// Puts a request into the tables; it is in flight from now on.
-    private mutating func enter(_ slot: RequestSlot, of index: Int) -> Int {
+    private func enter(_ slot: RequestSlot, of index: Int) -> Int {
         guard let position = requests.insert({ slot }) else { preconditionFailure("admission checks the table first") }
         hold(Int(slot.frameBytes), for: index)
         connections[index].frameBytes += Int(slot.frameBytes)
@@ -200,7 +200,7 @@ extension Multiplexer {
 
     /// Answers a request that is not carried out. On a transaction with requests before it, it waits for its turn, at most
     /// until its deadline: it fails in the order sent.
-    private mutating func refuse(
+    private func refuse(
         _ index: Int, _ request: RequestMessage, _ transaction: Int?, _ failure: Failure,
         _ frame: UnsafeRawBufferPointer, _ now: UInt64
     ) {

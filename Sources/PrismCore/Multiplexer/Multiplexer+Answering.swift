@@ -2,7 +2,7 @@ import PrismWire
 
 extension Multiplexer {
     /// A backend has something to say. A late word on a request that has its answer already is counted and dropped.
-    public mutating func completed(_ completion: Completion, body: UnsafeRawBufferPointer, now: UInt64) {
+    public func completed(_ completion: Completion, body: UnsafeRawBufferPointer, now: UInt64) {
         let slot = completion.reference.slot
         guard requests.isLive(slot, generation: completion.reference.generation) else {
             metrics.lateCompletions += 1
@@ -31,7 +31,7 @@ extension Multiplexer {
         if transaction >= 0 { transactionAdvanced(transaction, kind, answered, completion.transactionEffect, now) }
     }
 
-    private mutating func streamed(_ slot: Int, _ body: UnsafeRawBufferPointer, _ now: UInt64) {
+    private func streamed(_ slot: Int, _ body: UnsafeRawBufferPointer, _ now: UInt64) {
         let index = Int(requests[slot].connection)
         guard body.count <= settings.wire.frameBytesMax - ResponseFrame.overheadBytesMax else {
             return violatedByPart(slot, bytes: body.count, now)
@@ -54,7 +54,7 @@ extension Multiplexer {
     }
 
     /// A part that no client could read.
-    private mutating func violatedByPart(_ slot: Int, bytes: Int, _ now: UInt64) {
+    private func violatedByPart(_ slot: Int, bytes: Int, _ now: UInt64) {
         violated("a part of \(bytes) bytes, above limits.frame_bytes")
         cut(
             slot,
@@ -65,7 +65,7 @@ extension Multiplexer {
     }
 
     /// Ends a stream. The backend is asked to stop; what it still says of the request is dropped.
-    private mutating func cut(_ slot: Int, _ failure: Failure, _ now: UInt64) {
+    private func cut(_ slot: Int, _ failure: Failure, _ now: UInt64) {
         let (transaction, kind) = (Int(requests[slot].transaction), requests[slot].kind)
         actions.append(.cancel(backend: Int(requests[slot].backend), requestReference(slot)))
         finish(slot, failure, now)
@@ -84,7 +84,7 @@ extension Multiplexer {
 
     /// The final answer of a request in flight; frees its slot. Returns the code that the client is told.
     @discardableResult
-    mutating func finish(
+    func finish(
         _ slot: Int, _ completion: Completion, body: UnsafeRawBufferPointer, _ now: UInt64
     ) -> StatusCode {
         let index = Int(requests[slot].connection)
@@ -160,7 +160,7 @@ extension Multiplexer {
     }
 
     /// The final answer of a request in flight that failed here, not in the backend.
-    mutating func finish(_ slot: Int, _ failure: Failure, _ now: UInt64) {
+    func finish(_ slot: Int, _ failure: Failure, _ now: UInt64) {
         var failure = failure
         if requests[slot].hasStreamed { failure.stage = .stream }
         scratch.removeAll(keepingUpTo: 1 << 16)
@@ -171,7 +171,7 @@ extension Multiplexer {
     }
 
     /// Takes a request out of every table. The id is free again.
-    mutating func free(_ slot: Int) {
+    func free(_ slot: Int) {
         let index = Int(requests[slot].connection)
         let next = Int(requests[slot].nextInConnection)
         let previous = Int(requests[slot].previousInConnection)
@@ -193,21 +193,21 @@ extension Multiplexer {
     }
 
     /// Answers a request that never got a slot.
-    mutating func write(_ failure: Failure, id: UInt64, to index: Int) {
+    func write(_ failure: Failure, id: UInt64, to index: Int) {
         scratch.removeAll(keepingUpTo: 1 << 16)
         ResponseBody.append(failure, to: &scratch)
         writeScratch(id: id, to: index)
     }
 
     /// Frames what is in `scratch` as a final answer.
-    mutating func writeScratch(id: UInt64, to index: Int) {
+    func writeScratch(id: UInt64, to index: Int) {
         let before = connections[index].output.count
         ResponseFrame.appendFinal(id: id, body: scratch.bytes, cost: Cost(), to: &connections[index].output)
         hold(connections[index].output.count - before, for: index)
         requestFlush(index)
     }
 
-    mutating func count(backend: Int, kind: OperationKind?, _ code: StatusCode, of index: Int) {
+    func count(backend: Int, kind: OperationKind?, _ code: StatusCode, of index: Int) {
         let key = Metrics.RequestKey(
             backend: Int16(backend), operation: kind?.rawValue ?? 0, code: code, client: connections[index].clientLabel)
         metrics.requests[key, default: 0] += 1

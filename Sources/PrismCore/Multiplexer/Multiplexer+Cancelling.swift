@@ -2,7 +2,7 @@ import PrismWire
 
 extension Multiplexer {
     /// Time has passed: what is due is cancelled or ended. Deadlines are never early.
-    public mutating func advance(to now: UInt64) {
+    public func advance(to now: UInt64) {
         while let due = timers.popDue(now: now) {
             switch due.kind {
             case .request:
@@ -31,7 +31,7 @@ extension Multiplexer {
     }
 
     /// One mechanism for every reason (CONTRACT 4): deadline, the client's word, a limit of its transaction, drain.
-    mutating func cancel(_ slot: Int, _ reason: Metrics.CancelReason, _ now: UInt64) {
+    func cancel(_ slot: Int, _ reason: Metrics.CancelReason, _ now: UInt64) {
         switch requests[slot].state {
         case .waiting:
             metrics.cancelled[reason, default: 0] += 1
@@ -51,7 +51,7 @@ extension Multiplexer {
     }
 
     /// What the backend said to a cancel. Called at once, before any other event.
-    public mutating func cancelled(_ reference: RequestReference, _ outcome: CancelOutcome, now: UInt64) {
+    public func cancelled(_ reference: RequestReference, _ outcome: CancelOutcome, now: UInt64) {
         let slot = reference.slot
         guard requests.isLive(slot, generation: reference.generation) else { return }
         guard let reason = requests[slot].cancelReason else {
@@ -68,12 +68,12 @@ extension Multiplexer {
     }
 
     /// At its deadline a request is answered, whatever it is doing: what may still take effect is UNKNOWN.
-    mutating func finishUnknown(_ slot: Int, _ reason: Metrics.CancelReason, _ now: UInt64) {
+    func finishUnknown(_ slot: Int, _ reason: Metrics.CancelReason, _ now: UInt64) {
         let outcome: Outcome = requests[slot].mayWrite ? .unknown : .notExecuted
         finishCancelled(slot, reason, at: .execute, outcome, now)
     }
 
-    private mutating func finishCancelled(
+    private func finishCancelled(
         _ slot: Int, _ reason: Metrics.CancelReason, at stage: Stage, _ outcome: Outcome, _ now: UInt64
     ) {
         let failure = failure(reason, at: stage, outcome)
@@ -106,7 +106,7 @@ extension Multiplexer {
     }
 
     /// Cancels a connection's requests without answers: it is gone or in error.
-    mutating func dropRequests(of index: Int, _ reason: Metrics.CancelReason) {
+    func dropRequests(of index: Int, _ reason: Metrics.CancelReason) {
         while connections[index].firstRequest >= 0 {
             let slot = Int(connections[index].firstRequest)
             let transaction = Int(requests[slot].transaction)
@@ -123,7 +123,7 @@ extension Multiplexer {
     }
 
     /// An invariant was found broken: counted and logged, never the end of the process.
-    mutating func violated(_ what: String) {
+    func violated(_ what: String) {
         metrics.invariantViolations += 1
         actions.append(.log(.invariantViolated(what)))
     }

@@ -2,7 +2,7 @@ import PrismWire
 
 extension Multiplexer {
     /// Hello, Ping and Cancel: answered here and now.
-    mutating func control(_ index: Int, _ request: RequestMessage, _ kind: OperationKind, _ now: UInt64) {
+    func control(_ index: Int, _ request: RequestMessage, _ kind: OperationKind, _ now: UInt64) {
         count(backend: -1, kind: kind, .ok, of: index)
         guard let response = ResponseBody.make(in: arena) else {
             return write(Failure(.internal, at: .admission, "no memory for the answer"), id: request.id, to: index)
@@ -63,7 +63,7 @@ extension Multiplexer {
     }
 
     /// Puts the body of a Begin's answer into `scratch`.
-    mutating func appendBeginResult(_ transaction: Int) {
+    func appendBeginResult(_ transaction: Int) {
         let limits = limitsNanoseconds(transaction)
         var result = Prism__V1__BeginResult()
         prism__v1__begin_result__init(&result)
@@ -80,7 +80,7 @@ extension Multiplexer {
     }
 
     /// Puts the empty result of a Commit, Rollback, Savepoint or RollbackTo into `scratch`: a payload's number is its operation's.
-    mutating func appendEmptyResult(_ kind: OperationKind) {
+    func appendEmptyResult(_ kind: OperationKind) {
         let tag = UInt16(kind.rawValue) << 3 | 2
         scratch.append(byte: UInt8(truncatingIfNeeded: tag) | 0x80)
         scratch.append(byte: UInt8(truncatingIfNeeded: tag >> 7))
@@ -88,7 +88,7 @@ extension Multiplexer {
     }
 
     /// Puts a Notice into `scratch`.
-    mutating func appendNotice(budgetLeftNanoseconds: UInt64) {
+    func appendNotice(budgetLeftNanoseconds: UInt64) {
         var reason = drainReason
         reason.withUTF8 { utf8 in
             var notice = Prism__V1__Notice()

@@ -3,7 +3,7 @@ import PrismWire
 extension Multiplexer {
     /// The drain machine has entered a state (CONTRACT 6). Draining is decided elsewhere, once for the process; here it is
     /// carried out for the connections of this reactor.
-    public mutating func enter(_ state: DrainState, reason: String, budgetLeftNanoseconds: UInt64, now: UInt64) {
+    public func enter(_ state: DrainState, reason: String, budgetLeftNanoseconds: UInt64, now: UInt64) {
         guard state > phase else { return }
         phase = state
         drainReason = reason
@@ -25,7 +25,7 @@ extension Multiplexer {
         }
     }
 
-    private mutating func notify(_ budgetLeftNanoseconds: UInt64) {
+    private func notify(_ budgetLeftNanoseconds: UInt64) {
         scratch.removeAll(keepingUpTo: 1 << 16)
         appendNotice(budgetLeftNanoseconds: budgetLeftNanoseconds)
         for index in 0..<connections.endIndex where connections.isLive(index) {
@@ -35,7 +35,7 @@ extension Multiplexer {
     }
 
     /// Reading is shut down (what was sent before is still read, and refused), and all that is in flight is cancelled.
-    private mutating func cancelEverything(_ now: UInt64) {
+    private func cancelEverything(_ now: UInt64) {
         for index in 0..<connections.endIndex where connections.isLive(index) {
             if connections[index].state == .open { actions.append(.shutdownReading(reference(index))) }
             requestSettling(index)
@@ -46,7 +46,7 @@ extension Multiplexer {
 
     /// The budget is over: whatever a hung backend still holds is answered UNKNOWN, and what was read but waited behind it
     /// for room is refused.
-    private mutating func finishEverything(_ now: UInt64) {
+    private func finishEverything(_ now: UInt64) {
         for slot in 0..<requests.endIndex where requests.isLive(slot) {
             if requests[slot].state == .waiting {
                 cancel(slot, .drain, now)
@@ -59,7 +59,7 @@ extension Multiplexer {
 
     /// An answer counts once for the report: as cut by the ending, as refused for it, or as finished. What else was refused while it
     /// waited in its transaction counts nowhere, as if it had not waited.
-    mutating func countForReport(_ slot: Int) {
+    func countForReport(_ slot: Int) {
         guard phase > .serving else { return }
         if let refusal = requests[slot].refusal {
             if refusal.code == .unavailable { report.refused += 1 }
@@ -72,7 +72,7 @@ extension Multiplexer {
 
     /// What the ending has had stopped, a database calls cancelled. Its client has not asked for that, and hears what all hear whom the
     /// ending cuts; all else that the database has said stays. Puts the body into `scratch`.
-    mutating func appendCutBody(_ body: UnsafeRawBufferPointer) {
+    func appendCutBody(_ body: UnsafeRawBufferPointer) {
         arena.reset()
         scratch.removeAll(keepingUpTo: 1 << 16)
         let bytes = body.baseAddress?.assumingMemoryBound(to: UInt8.self)

@@ -18,7 +18,7 @@ extension Multiplexer {
     }
 
     /// The front of a frame is in the input: reserves what is still to come, or stops reading.
-    mutating func reserveRoom(_ index: Int, _ now: UInt64) {
+    func reserveRoom(_ index: Int, _ now: UInt64) {
         guard connections[index].state == .open, connections[index].room == .none, !connections[index].isReadingPaused,
             let length = frontFrameBytes(index), length > settings.unreservedFrameBytes,
             length > connections[index].input.count
@@ -39,7 +39,7 @@ extension Multiplexer {
         actions.append(.pauseReading(reference(index)))
     }
 
-    private mutating func grantRoom(_ index: Int, _ length: Int, beyondLimits: Bool, _ now: UInt64) {
+    private func grantRoom(_ index: Int, _ length: Int, beyondLimits: Bool, _ now: UInt64) {
         let missing = max(0, length - connections[index].input.count)
         connections[index].room = beyondLimits ? .lent : .reserved
         connections[index].reservedBytes = missing
@@ -50,7 +50,7 @@ extension Multiplexer {
     }
 
     /// A connection neither has nor awaits room any more: its frame is taken, or will not come.
-    mutating func releaseRoom(_ index: Int) {
+    func releaseRoom(_ index: Int) {
         let room = connections[index].room
         guard room != .none else { return }
         connections[index].room = .none
@@ -65,7 +65,7 @@ extension Multiplexer {
     }
 
     /// The rest of a frame will not come. A whole one may still wait to be taken.
-    mutating func dropPartialFrame(_ index: Int) {
+    func dropPartialFrame(_ index: Int) {
         guard connections[index].room != .none, isFrontPartial(index) else { return }
         releaseRoom(index)
         hold(-connections[index].input.count, for: index)
@@ -74,7 +74,7 @@ extension Multiplexer {
 
     /// Gives room that has become free to those that wait, in turns.
     /// - Returns: whether anyone got some.
-    mutating func grantFreedRoom(_ now: UInt64) -> Bool {
+    func grantFreedRoom(_ now: UInt64) -> Bool {
         guard isRoomFreed, frames.isAnyoneWaiting else { return false }
         isRoomFreed = false
         var (granted, misses) = (false, 0)
@@ -103,7 +103,7 @@ extension Multiplexer {
     // MARK: those that take too long
 
     /// While others wait for room, whoever has some must use it; nobody waiting, there is no hurry and no timer.
-    mutating func watchOldestFrame() {
+    func watchOldestFrame() {
         if frames.isAnyoneWaiting, let oldest = frames.oldest {
             guard frameTimer < 0 else { return }
             frameTimer = timers.add(
@@ -115,7 +115,7 @@ extension Multiplexer {
     }
 
     /// Ends connections that have held room for too long. The timer is set for what was the oldest frame; that may be gone.
-    mutating func endSlowFrames(_ now: UInt64) {
+    func endSlowFrames(_ now: UInt64) {
         while frames.isAnyoneWaiting, let (connection, since) = frames.oldest,
             saturatingSum(since, settings.frameTimeoutNanoseconds) <= now
         {

@@ -61,7 +61,7 @@ extension Multiplexer {
     }
 
     /// The refusal of what would go beyond a limit.
-    mutating func limit(_ name: Metrics.LimitName) -> Failure {
+    func limit(_ name: Metrics.LimitName) -> Failure {
         metrics.limitsReached[name, default: 0] += 1
         return Failure(
             .resourceExhausted, at: .admission,

@@ -5,7 +5,7 @@ extension Multiplexer {
     static var lingerNanoseconds: UInt64 { 1_000_000_000 }
 
     /// Bytes have arrived on a connection.
-    public mutating func received(_ reference: ConnectionReference, _ bytes: UnsafeRawBufferPointer, now: UInt64) {
+    public func received(_ reference: ConnectionReference, _ bytes: UnsafeRawBufferPointer, now: UInt64) {
         guard let index = live(reference), connections[index].state == .open else { return }
         metrics.bytesIn += UInt64(bytes.count)
         connections[index].lastReadNanoseconds = now
@@ -34,7 +34,7 @@ extension Multiplexer {
     }
 
     /// The client has ended its sending side: what is complete is still answered, half a frame is dropped.
-    public mutating func inputEnded(_ reference: ConnectionReference, now: UInt64) {
+    public func inputEnded(_ reference: ConnectionReference, now: UInt64) {
         guard let index = live(reference), connections[index].state == .open else { return }
         connections[index].state = .inputEnded
         dropPartialFrame(index)
@@ -42,19 +42,19 @@ extension Multiplexer {
     }
 
     /// Takes up what waited while reading was paused.
-    mutating func resumeReading(_ index: Int, _ now: UInt64) {
+    func resumeReading(_ index: Int, _ now: UInt64) {
         if mayTake(index) { goOnReading(index, now) }
     }
 
     /// Reading was paused for something that is over.
-    mutating func goOnReading(_ index: Int, _ now: UInt64) {
+    func goOnReading(_ index: Int, _ now: UInt64) {
         connections[index].isReadingPaused = false
         takeBuffered(index, now)
         guard connections.isLive(index), !connections[index].isReadingPaused else { return }
         if connections[index].state == .open { actions.append(.resumeReading(reference(index))) }
     }
 
-    private mutating func keep(_ index: Int, _ bytes: UnsafeRawBufferPointer) {
+    private func keep(_ index: Int, _ bytes: UnsafeRawBufferPointer) {
         connections[index].input.append(bytes)
         // What was reserved is counted already.
         let reserved = min(bytes.count, connections[index].reservedBytes)
@@ -62,7 +62,7 @@ extension Multiplexer {
         if bytes.count > reserved { hold(bytes.count - reserved, for: index) }
     }
 
-    private mutating func takeBuffered(_ index: Int, _ now: UInt64) {
+    private func takeBuffered(_ index: Int, _ now: UInt64) {
         // The bytes stay where they are meanwhile: nothing that a frame causes touches the input.
         connections[index].isTakingInput = true
         let taken = takeFrames(index, connections[index].input.bytes, now)
@@ -77,7 +77,7 @@ extension Multiplexer {
     }
 
     /// Takes whole frames off the front; the answer is how many bytes they had. Stops at a limit of the connection.
-    private mutating func takeFrames(_ index: Int, _ bytes: UnsafeRawBufferPointer, _ now: UInt64) -> Int {
+    private func takeFrames(_ index: Int, _ bytes: UnsafeRawBufferPointer, _ now: UInt64) -> Int {
         var taken = 0
         while true {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[taken...])
@@ -105,7 +105,7 @@ extension Multiplexer {
     }
 
     /// Not read until its answers have been made, or read.
-    mutating func pauseAtOwnLimit(_ index: Int) {
+    func pauseAtOwnLimit(_ index: Int) {
         let isFull = Int(connections[index].inFlight) >= settings.inFlightPerConnectionMax
         metrics.limitsReached[isFull ? .inFlightPerConnection : .bufferedBytesPerConnection, default: 0] += 1
         connections[index].isReadingPaused = true
@@ -120,7 +120,7 @@ extension Multiplexer {
     }
 
     /// One complete frame: from here on exactly one final answer, or the end of the connection.
-    private mutating func take(_ index: Int, _ frame: UnsafeRawBufferPointer, _ now: UInt64) {
+    private func take(_ index: Int, _ frame: UnsafeRawBufferPointer, _ now: UInt64) {
         arena.reset()
         guard let request = RequestMessage(borrowing: frame, in: arena) else {
             return protocolError(
@@ -138,7 +138,7 @@ extension Multiplexer {
     private var arenaLimit: Int { settings.wire.decodeBytesMax }
 
     /// Ends a connection that broke the framing: one last answer with id 0, then close (CONTRACT 1).
-    private mutating func protocolError(_ index: Int, _ message: String, _ now: UInt64) {
+    private func protocolError(_ index: Int, _ message: String, _ now: UInt64) {
         metrics.protocolErrors += 1
         actions.append(
             .log(.protocolError(connection: reference(index), peer: connections[index].peer, message: message)))
@@ -146,7 +146,7 @@ extension Multiplexer {
     }
 
     /// Drops the connection's requests unanswered, sends one last answer with id 0, and closes when it is flushed.
-    mutating func endWithError(_ index: Int, _ failure: Failure, _ now: UInt64) {
+    func endWithError(_ index: Int, _ failure: Failure, _ now: UInt64) {
         dropRequests(of: index, .disconnect)
         abandonTransactions(of: index)
         connections[index].state = .failing

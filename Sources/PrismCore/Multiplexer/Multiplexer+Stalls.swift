@@ -6,7 +6,7 @@ import PrismWire
 /// waits for its connection, which the backend knows. Inside of one, the transaction's idle limit holds: nothing has been read for so long.
 extension Multiplexer {
     /// A part has been put into the output.
-    mutating func noteStreamDebt(_ slot: Int, of index: Int, _ now: UInt64) {
+    func noteStreamDebt(_ slot: Int, of index: Int, _ now: UInt64) {
         if !connections[index].hasStreamDebt {
             connections[index].hasStreamDebt = true
             connections[index].takenNanoseconds = now
@@ -20,7 +20,7 @@ extension Multiplexer {
         }
     }
 
-    private mutating func armStallTimer(_ index: Int, _ now: UInt64) {
+    private func armStallTimer(_ index: Int, _ now: UInt64) {
         disarmStallTimer(index)
         connections[index].takenBytes = 0
         connections[index].stallTimer = timers.add(
@@ -28,14 +28,14 @@ extension Multiplexer {
     }
 
     /// There is nothing to wait for any more.
-    mutating func disarmStallTimer(_ index: Int) {
+    func disarmStallTimer(_ index: Int) {
         connections[index].isStalled = false
         if connections[index].stallTimer >= 0 { timers.cancel(connections[index].stallTimer) }
         connections[index].stallTimer = -1
     }
 
     /// Asks again each time, for as long as nothing changes: others may have come to wait meanwhile.
-    mutating func stallTimerFired(_ index: Int, _ now: UInt64) {
+    func stallTimerFired(_ index: Int, _ now: UInt64) {
         guard connections[index].hasStreamDebt, connections[index].state != .failing else { return }
         let isStalled = connections[index].takenBytes < settings.streamWindowBytes / 2
         armStallTimer(index, now)
@@ -48,13 +48,13 @@ extension Multiplexer {
         }
     }
 
-    private mutating func giveWay(_ slot: Int) {
+    private func giveWay(_ slot: Int) {
         requests[slot].isStalled = true
         actions.append(.giveWay(backend: Int(requests[slot].backend), requestReference(slot)))
     }
 
     /// A transaction has waited for its client as long as it may, unless a stream in it is being read.
-    mutating func idleTimerFired(_ transaction: Int, _ now: UInt64) {
+    func idleTimerFired(_ transaction: Int, _ now: UInt64) {
         let executing = Int(transactions[transaction].executing)
         guard executing >= 0 else { return abort(transaction, now) }
         let taken = connections[Int(transactions[transaction].connection)].takenNanoseconds

@@ -11,7 +11,7 @@ extension Multiplexer {
     }
 
     /// A place for the transaction that a `Begin` opens.
-    mutating func openTransaction(for begin: Int, of index: Int, isReadOnly: Bool) -> Int {
+    func openTransaction(for begin: Int, of index: Int, isReadOnly: Bool) -> Int {
         let slot = TransactionSlot(connection: Int32(index), backend: requests[begin].backend, isReadOnly: isReadOnly)
         guard let transaction = transactions.insert({ slot }) else {
             preconditionFailure("admission checks the table first")
@@ -28,7 +28,7 @@ extension Multiplexer {
 
     // MARK: the queue of one transaction
 
-    mutating func enqueue(_ slot: Int, in transaction: Int, _ now: UInt64) {
+    func enqueue(_ slot: Int, in transaction: Int, _ now: UInt64) {
         let last = transactions[transaction].lastWaiting
         requests[slot].followsFailure = transactions[transaction].followsFailure
         transactions[transaction].followsFailure = false
@@ -41,7 +41,7 @@ extension Multiplexer {
         pump(transaction, now)
     }
 
-    mutating func dequeue(_ slot: Int, from transaction: Int) {
+    func dequeue(_ slot: Int, from transaction: Int) {
         var previous: Int32 = -1
         var current = transactions[transaction].firstWaiting
         while current >= 0, current != Int32(slot) {
@@ -60,7 +60,7 @@ extension Multiplexer {
     }
 
     /// Carries out or answers what waits, as far as possible.
-    private mutating func pump(_ transaction: Int, _ now: UInt64) {
+    private func pump(_ transaction: Int, _ now: UInt64) {
         while transactions[transaction].executing < 0 {
             let slot = Int(transactions[transaction].firstWaiting)
             guard slot >= 0 else {
@@ -89,7 +89,7 @@ extension Multiplexer {
         }
     }
 
-    private mutating func submit(_ slot: Int, in transaction: Int) {
+    private func submit(_ slot: Int, in transaction: Int) {
         guard let work = requests[slot].work else { return violated("a waiting request without work") }
         requests[slot].work = nil
         requests[slot].state = .submitted
@@ -124,7 +124,7 @@ extension Multiplexer {
     // MARK: transitions
 
     /// A request of the transaction has been answered.
-    mutating func transactionAdvanced(
+    func transactionAdvanced(
         _ transaction: Int, _ kind: OperationKind, _ code: StatusCode, _ effect: Completion.TransactionEffect,
         _ now: UInt64
     ) {
@@ -157,7 +157,7 @@ extension Multiplexer {
     /// A request of it is answered with a failure before its turn. It poisons what was sent behind it; what was sent before
     /// goes on, and a RollbackTo among that does not revive what it could not know of.
     /// - Parameter next: the waiting request sent behind it; -1: none.
-    mutating func poison(_ transaction: Int, behind next: Int32 = -1, _ now: UInt64) {
+    func poison(_ transaction: Int, behind next: Int32 = -1, _ now: UInt64) {
         if next >= 0 {
             requests[Int(next)].followsFailure = true
         } else {
@@ -166,12 +166,12 @@ extension Multiplexer {
         pump(transaction, now)
     }
 
-    private mutating func markPoisoned(_ transaction: Int) {
+    private func markPoisoned(_ transaction: Int) {
         if transactions[transaction].state == .open { transactions[transaction].state = .poisoned }
     }
 
     /// A limit is reached: the backend rolls back, and the handle answers ABORTED until Rollback.
-    mutating func abort(_ transaction: Int, _ now: UInt64) {
+    func abort(_ transaction: Int, _ now: UInt64) {
         let executing = Int(transactions[transaction].executing)
         if transactions[transaction].hasEndedInBackend { return }
         // A commit on its way is no longer idle or growing: its own deadline bounds it.
@@ -187,7 +187,7 @@ extension Multiplexer {
     }
 
     /// The handle is gone; requests that were sent behind its end are answered.
-    private mutating func close(_ transaction: Int, _ now: UInt64) {
+    private func close(_ transaction: Int, _ now: UInt64) {
         while transactions[transaction].firstWaiting >= 0 {
             let slot = Int(transactions[transaction].firstWaiting)
             dequeue(slot, from: transaction)
@@ -200,14 +200,14 @@ extension Multiplexer {
         release(transaction)
     }
 
-    mutating func abandonTransactions(of index: Int) {
+    func abandonTransactions(of index: Int) {
         while connections[index].firstTransaction >= 0 {
             let transaction = Int(connections[index].firstTransaction)
             release(transaction)
         }
     }
 
-    private mutating func release(_ transaction: Int) {
+    private func release(_ transaction: Int) {
         let index = Int(transactions[transaction].connection)
         if !transactions[transaction].hasEndedInBackend {
             actions.append(.abandon(backend: Int(transactions[transaction].backend), transactionReference(transaction)))
@@ -235,20 +235,20 @@ extension Multiplexer {
             : (backend.writeTransactionIdleNanoseconds, backend.writeTransactionTotalNanoseconds)
     }
 
-    mutating func armIdleTimer(_ transaction: Int, _ now: UInt64) {
+    func armIdleTimer(_ transaction: Int, _ now: UInt64) {
         guard transactions[transaction].idleTimer < 0, !transactions[transaction].hasEndedInBackend else { return }
         transactions[transaction].idleTimer = timers.add(
             deadline: saturatingSum(now, limitsNanoseconds(transaction).idle), kind: .transactionIdle,
             index: transaction)
     }
 
-    private mutating func disarmIdleTimer(_ transaction: Int) {
+    private func disarmIdleTimer(_ transaction: Int) {
         let timer = transactions[transaction].idleTimer
         if timer >= 0 { timers.cancel(timer) }
         transactions[transaction].idleTimer = -1
     }
 
-    private mutating func disarmTotalTimer(_ transaction: Int) {
+    private func disarmTotalTimer(_ transaction: Int) {
         let timer = transactions[transaction].totalTimer
         if timer >= 0 { timers.cancel(timer) }
         transactions[transaction].totalTimer = -1

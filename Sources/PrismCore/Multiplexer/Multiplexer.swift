@@ -4,9 +4,11 @@ import PrismWire
 /// deadlines, cancelling, draining, backpressure. Pure: events and the time go in, bytes and actions come out, and the
 /// simulator drives the same code as the server.
 ///
-/// After each event, or a batch of them, take `actions` and carry them out in order. Not thread-safe: one reactor, one
+/// After each event, or a batch of them, take the actions and carry them out in order. Not thread-safe: one reactor, one
 /// multiplexer. Every complete frame read gets exactly one final answer while its connection lives and is not in error.
-public struct Multiplexer: ~Copyable {
+///
+/// A class for its size: of a structure, the methods that only read would be passed a copy of all of it, kilobytes each time.
+public final class Multiplexer {
     public let settings: MultiplexerSettings
     let reactor: UInt8
     let validation: RequestValidation
@@ -38,8 +40,8 @@ public struct Multiplexer: ~Copyable {
     public internal(set) var report = DrainReport()
     var drainReason = ""
 
-    /// What the shell must do. Take them with `takeActions`.
-    var actions: [MultiplexerAction] = []
+    /// What the shell must do. Take them with `takeAction`.
+    var actions = MovingQueue<MultiplexerAction>()
 
     public init(settings: MultiplexerSettings, reactor: UInt8 = 0) {
         self.settings = settings
@@ -54,14 +56,10 @@ public struct Multiplexer: ~Copyable {
         transactions = Slab(capacityMax: settings.transactionsMax)
         metrics = Metrics(backends: settings.backends.count)
         arena = Arena(limitBytes: settings.wire.decodeBytesMax)
-        actions.reserveCapacity(256)
     }
 
-    /// Moves the actions that have gathered into `target`, which should be empty and is reused.
-    public mutating func takeActions(into target: inout [MultiplexerAction]) {
-        swap(&actions, &target)
-        actions.removeAll(keepingCapacity: true)
-    }
+    /// The oldest action that has not been taken; nil: there is none. Carrying one out may lead to more.
+    public func takeAction() -> MultiplexerAction? { actions.popFirst() }
 
     public var hasActions: Bool { !actions.isEmpty }
 
@@ -96,7 +94,7 @@ public struct Multiplexer: ~Copyable {
     // MARK: connections
 
     /// A client has connected. Nil: the table is full; close it. A peer that no rule admits is told so and closed.
-    public mutating func connectionOpened(peer: PeerCredentials, now: UInt64) -> ConnectionReference? {
+    public func connectionOpened(peer: PeerCredentials, now: UInt64) -> ConnectionReference? {
         guard connections.count < connections.capacityMax else {
             countRefusedConnection()
             return nil
@@ -127,7 +125,7 @@ public struct Multiplexer: ~Copyable {
         return reference
     }
 
-    private mutating func turnAway(_ index: Int, _ failure: Failure, _ now: UInt64) {
+    private func turnAway(_ index: Int, _ failure: Failure, _ now: UInt64) {
         metrics.connectionsRefused += 1
         actions.append(.log(.connectionRefused(peer: connections[index].peer, message: failure.message)))
         endWithError(index, failure, now)
@@ -143,13 +141,13 @@ public struct Multiplexer: ~Copyable {
     }
 
     /// A client was turned away before it became a connection here.
-    public mutating func countRefusedConnection() {
+    public func countRefusedConnection() {
         metrics.connectionsRefused += 1
         metrics.limitsReached[.connections, default: 0] += 1
     }
 
     /// The connection is gone, in both directions: its requests are cancelled, its transactions rolled back.
-    public mutating func connectionLost(_ reference: ConnectionReference, now: UInt64) {
+    public func connectionLost(_ reference: ConnectionReference, now: UInt64) {
         guard let index = live(reference) else { return }
         dropRequests(of: index, .disconnect)
         forget(index)
@@ -162,7 +160,7 @@ public struct Multiplexer: ~Copyable {
     }
 
     /// `count` bytes of the output have been written.
-    public mutating func wrote(_ reference: ConnectionReference, count: Int, now: UInt64) {
+    public func wrote(_ reference: ConnectionReference, count: Int, now: UInt64) {
         guard let index = live(reference) else { return }
         connections[index].isFlushRequested = false
         connections[index].output.consume(count)
@@ -181,7 +179,7 @@ public struct Multiplexer: ~Copyable {
     // MARK: bookkeeping shared by the extensions
 
     /// So many bytes more, or less, are held for a connection.
-    mutating func hold(_ bytes: Int, for index: Int) {
+    func hold(_ bytes: Int, for index: Int) {
         bufferedBytes += bytes
         if bytes < 0 { isRoomFreed = true }
         clientClasses[connections[index].client].bufferedBytes += bytes
@@ -203,13 +201,13 @@ public struct Multiplexer: ~Copyable {
         TransactionReference(reactor: reactor, slot: index, generation: transactions.generation(index))
     }
 
-    mutating func requestFlush(_ index: Int) {
+    func requestFlush(_ index: Int) {
         guard !connections[index].isFlushRequested else { return }
         connections[index].isFlushRequested = true
         actions.append(.flush(reference(index)))
     }
 
-    mutating func requestSettling(_ index: Int) {
+    func requestSettling(_ index: Int) {
         guard !connections[index].isSettleRequested else { return }
         connections[index].isSettleRequested = true
         unsettled.append(Int32(index))
@@ -217,7 +215,7 @@ public struct Multiplexer: ~Copyable {
 
     /// Looks again at connections whose load has changed: goes on reading, or closes what is finished. Call it after each
     /// batch of events, before the actions are taken.
-    public mutating func settle(now: UInt64) {
+    public func settle(now: UInt64) {
         var position = 0
         repeat {
             while position < unsettled.count {
@@ -233,7 +231,7 @@ public struct Multiplexer: ~Copyable {
         watchOldestFrame()
     }
 
-    private mutating func closeIfFinished(_ index: Int) {
+    private func closeIfFinished(_ index: Int) {
         switch connections[index].state {
         case .open: return
         case .failing:
@@ -247,7 +245,7 @@ public struct Multiplexer: ~Copyable {
     }
 
     /// Rolls back what is open, closes the descriptor and frees the place.
-    private mutating func forget(_ index: Int) {
+    private func forget(_ index: Int) {
         if connections[index].state != .failing { metrics.unansweredAtClose += UInt64(connections[index].inFlight) }
         abandonTransactions(of: index)
         releaseRoom(index)
@@ -260,7 +258,7 @@ public struct Multiplexer: ~Copyable {
         connections.remove(index)
     }
 
-    private mutating func creditStreams(_ index: Int) {
+    private func creditStreams(_ index: Int) {
         connections[index].hasStreamDebt = false
         disarmStallTimer(index)
         var slot = Int(connections[index].firstRequest)

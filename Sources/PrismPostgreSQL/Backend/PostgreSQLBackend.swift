@@ -96,7 +96,10 @@ public final class PostgreSQLBackend: BackendPort, @unchecked Sendable {
 
     // MARK: BackendPort
 
-    public func submit(_ item: WorkItem) { part(item.reference.reactor)?.engine.submit(item) }
+    public func submit(_ item: consuming WorkItem) {
+        let reactor = item.reference.reactor
+        part(reactor)?.engine.submit(item)
+    }
 
     public func cancel(_ reference: RequestReference) -> CancelOutcome {
         guard let part = part(reference.reactor) else { return .tooLate }

@@ -10,7 +10,7 @@ enum Backend: Sendable {
 
     // As in `BackendPort`.
 
-    func submit(_ item: WorkItem) {
+    func submit(_ item: consuming WorkItem) {
         switch self {
         case .sqlite(let backend): backend.submit(item)
         case .postgresql(let backend): backend.submit(item)

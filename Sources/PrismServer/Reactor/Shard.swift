@@ -30,7 +30,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     var backends: [Backend] = []
     /// Only on the first shard.
     var coordinator: DrainCoordinator?
-    var multiplexer: Multiplexer
+    let multiplexer: Multiplexer
     let connectionBudget: ConnectionBudget
     /// On the first shard, set before `startListening`. It accepts for all: with one listener in several epolls the kernel
     /// gives nearly every client to the reactor that was idle last.
@@ -52,7 +52,6 @@ final class Shard: ReactorHandler, @unchecked Sendable {
 
     var channels: [Channel] = []
     private var toFlush: [ConnectionReference] = []
-    private var actions: [MultiplexerAction] = []
     private let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Shard.readBytes, alignment: 16)
 
     init(
@@ -337,18 +336,11 @@ final class Shard: ReactorHandler, @unchecked Sendable {
 
     /// Carries out what the multiplexer has decided, and what that leads to.
     func perform(_ now: UInt64) {
-        while multiplexer.hasActions {
-            var batch = actions
-            actions = []
-            multiplexer.takeActions(into: &batch)
-            for action in batch { perform(action, now) }
-            batch.removeAll(keepingCapacity: true)
-            actions = batch
-        }
+        while let action = multiplexer.takeAction() { perform(action, now) }
     }
 
-    private func perform(_ action: MultiplexerAction, _ now: UInt64) {
-        switch action {
+    private func perform(_ action: consuming MultiplexerAction, _ now: UInt64) {
+        switch consume action {
         case .submit(let backend, let work): backends[backend].submit(work)
         case .cancel(let backend, let reference):
             multiplexer.cancelled(reference, backends[backend].cancel(reference), now: now)

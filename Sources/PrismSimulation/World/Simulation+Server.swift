@@ -246,12 +246,7 @@ extension Simulation {
     // MARK: actions
 
     func perform() {
-        var batch: [MultiplexerAction] = []
-        while multiplexer.hasActions {
-            multiplexer.takeActions(into: &batch)
-            for action in batch { perform(action) }
-            batch.removeAll(keepingCapacity: true)
-        }
+        while let action = multiplexer.takeAction() { perform(action) }
     }
 
     private func perform(_ action: MultiplexerAction) {

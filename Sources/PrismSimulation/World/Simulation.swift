@@ -20,7 +20,7 @@ public final class Simulation {
     var random: SeededGenerator
     var now = Scenario.start
     var events = EventQueue<Event>()
-    var multiplexer: Multiplexer
+    let multiplexer: Multiplexer
     var machine: DrainMachine
     let backends: [SimulatedBackend]
     let clients: [SimulatedClient]

@@ -4,7 +4,7 @@ import Testing
 
 /// Drives one multiplexer as a shell would, with a backend that does what the test says. Time stands still unless moved.
 final class Session {
-    var multiplexer: Multiplexer
+    let multiplexer: Multiplexer
     var now: UInt64 = 1_000_000_000_000
     /// What is with the backend: the client's id and the work.
     private(set) var submitted: [WorkItem] = []
@@ -148,13 +148,9 @@ final class Session {
 
     /// As the shell: carry out in order, then settle, until nothing more comes.
     private func perform() {
-        var batch: [MultiplexerAction] = []
         repeat {
             multiplexer.settle(now: now)
-            multiplexer.takeActions(into: &batch)
-            let round = batch
-            batch.removeAll()
-            for action in round { perform(action) }
+            while let action = multiplexer.takeAction() { perform(action) }
         } while multiplexer.hasActions
         let problem = multiplexer.accountingProblem()
         #expect(problem == nil)

@@ -30,6 +30,7 @@ final class Job {
         case inferred
     }
 
+    /// Without its frame.
     let item: WorkItem
     /// Given up with the answer.
     var frame: FrameBox?
@@ -93,9 +94,9 @@ final class Job {
     var isHeld = false
     var rowsAnswered: UInt64 = 0
 
-    init(_ item: WorkItem) {
+    init(_ item: consuming WorkItem) {
+        frame = item.takeFrame()
         self.item = item
-        frame = item.frame
     }
 
     var reference: RequestReference { item.reference }

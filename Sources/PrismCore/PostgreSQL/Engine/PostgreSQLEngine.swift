@@ -35,13 +35,13 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
 
     // MARK: from the session
 
-    public func submit(_ item: WorkItem) {
+    public func submit(_ item: consuming WorkItem) {
         context.now = max(context.now, item.submittedNanoseconds)
         let job = Job(item)
         insert(job)
-        if item.transaction != .none, item.kind != .begin { return submitToTransaction(job) }
+        if job.item.transaction != .none, job.item.kind != .begin { return submitToTransaction(job) }
         guard !isStopping else {
-            return context.fail(job, .stopping, effect: item.kind == .begin ? .ended : .unchanged)
+            return context.fail(job, .stopping, effect: job.item.kind == .begin ? .ended : .unchanged)
         }
         if mayShare(job) { share(job) } else { lease(for: job) }
     }

@@ -1,0 +1,45 @@
+/// First in, first out; elements are moved in and out, never copied. A ring that grows and keeps its memory.
+struct MovingQueue<Element>: ~Copyable {
+    private var base: UnsafeMutablePointer<Element>
+    /// A power of two.
+    private var capacity: Int
+    private var head = 0
+    private(set) var count = 0
+
+    init(capacity: Int = 256) {
+        self.capacity = 1 << max(1, Int.bitWidth - (max(2, capacity) - 1).leadingZeroBitCount)
+        base = .allocate(capacity: self.capacity)
+    }
+
+    deinit {
+        for index in 0..<count { (base + ((head + index) & (capacity - 1))).deinitialize(count: 1) }
+        base.deallocate()
+    }
+
+    var isEmpty: Bool { count == 0 }
+
+    mutating func append(_ element: consuming Element) {
+        if count == capacity { grow() }
+        (base + ((head + count) & (capacity - 1))).initialize(to: element)
+        count += 1
+    }
+
+    mutating func popFirst() -> Element? {
+        guard count > 0 else { return nil }
+        let place = base + head
+        head = (head + 1) & (capacity - 1)
+        count -= 1
+        return place.move()
+    }
+
+    private mutating func grow() {
+        let grown = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
+        let first = capacity - head
+        grown.moveInitialize(from: base + head, count: first)
+        (grown + first).moveInitialize(from: base, count: head)
+        base.deallocate()
+        base = grown
+        capacity *= 2
+        head = 0
+    }
+}
