@@ -55,7 +55,8 @@ import Testing
         bytes.withUnsafeBytes { list.append(binary: $0) }
         var seen: [[UInt8]] = []
         driver.onRow = { _, row in seen = row.values.map { Array($0) } }
-        driver.port.sendExecute(connection, name: PreparedName(number: 1), parameters: list, results: .binary)
+        driver.port.sendExecute(
+            connection, name: PreparedName(number: 1), parameters: list, results: .binary, rows: .oneByOne)
         driver.port.sendSync(connection)
         _ = try driver.batch(connection)
         #expect(seen == [[0x80, 0, 0, 0, 0, 0, 0, 1], bytes])

@@ -33,6 +33,8 @@ final class LibpqConnection {
     private var sent = SentCommands()
     /// The oldest command has had its last result: what comes next ends it.
     private var isFirstComplete = false
+    /// Since the oldest command became the oldest.
+    private var readsForFirst: UInt16 = 0
     /// Of the oldest command.
     private var columns: ServerColumns?
     private var columnCache = ColumnCache()
@@ -96,13 +98,15 @@ final class LibpqConnection {
 
     func sendDescribe(name: PreparedName) { noteSent(PQsendDescribePrepared(pointer, name.text), .describe) }
 
-    func sendExecute(name: PreparedName, parameters: borrowing ParameterList, results: ValueFormat) {
+    func sendExecute(
+        name: PreparedName, parameters: borrowing ParameterList, results: ValueFormat, rows: RowDelivery
+    ) {
         let isSent = name.withCString { name in
             parameters.withArrays { count, values, lengths, formats in
                 PQsendQueryPrepared(pointer, name, count, values, lengths, formats, Int32(results.rawValue))
             }
         }
-        noteSent(isSent, .execute(name, results))
+        noteSent(isSent, .execute(name, rows))
     }
 
     func sendStatement(_ sql: String) {
@@ -136,6 +140,7 @@ final class LibpqConnection {
     /// Reads what the socket has, once.
     func consumeInput() {
         guard health == .sound else { return }
+        if readsForFirst < .max { readsForFirst += 1 }
         if PQconsumeInput(pointer) == 0 { fail(errorMessage) }
     }
 
@@ -155,7 +160,10 @@ final class LibpqConnection {
         }
         if isClosed { return .wouldBlock }
         // libpq calls a lost connection not busy: what it has read is delivered. Otherwise the rest will never come.
-        if isBusy { return health == .sound ? .wouldBlock : .lost(lossMessage) }
+        if isBusy {
+            if readsForFirst > command.readsMax { fail("more came than was to be gathered of one result") }
+            return health == .sound ? .wouldBlock : .lost(lossMessage)
+        }
         guard let result = PQgetResult(pointer) else {
             guard isFirstComplete else { return lose(reference, events, now: now, "libpq has no result for a command") }
             endFirst(command)
@@ -220,7 +228,7 @@ final class LibpqConnection {
         return .delivered
     }
 
-    /// In single-row mode: one row, or none and the end. Should libpq have collected them instead, they are all delivered.
+    /// In single-row mode: one row, or none and the end. Otherwise all, and the end.
     private func deliverRows<Events: ServerConnectionEvents>(
         _ result: OpaquePointer, of command: SentCommands.Command, isLast: Bool,
         _ reference: ServerConnectionReference, _ events: Events, now: UInt64
@@ -261,7 +269,8 @@ final class LibpqConnection {
     /// but `.skipped` comes.
     private func beginFirst() {
         columns = nil
-        if let command = sent.first, command.returnsRows { _ = PQsetSingleRowMode(pointer) }
+        readsForFirst = 0
+        if let command = sent.first, command.isOneByOne { _ = PQsetSingleRowMode(pointer) }
     }
 
     private func deliverNotices<Events: ServerConnectionEvents>(

@@ -6,7 +6,7 @@ struct SentCommands {
         case prepare
         case describe
         /// Executions of a prepared statement; their columns are remembered under its name.
-        case execute(PreparedName, ValueFormat)
+        case execute(PreparedName, RowDelivery)
         case statement
         case sync
 
@@ -15,6 +15,20 @@ struct SentCommands {
             case .execute, .statement: true
             case .prepare, .describe, .sync: false
             }
+        }
+
+        /// Its rows are told as they come.
+        var isOneByOne: Bool {
+            switch self {
+            case .execute(_, let rows): rows == .oneByOne
+            case .statement: true
+            case .prepare, .describe, .sync: false
+            }
+        }
+
+        /// Reads from the connection that it may take until it has been answered.
+        var readsMax: UInt16 {
+            if case .execute(_, .together(let readsMax)) = self { readsMax } else { .max }
         }
     }
 

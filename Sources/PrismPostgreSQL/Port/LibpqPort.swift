@@ -101,9 +101,9 @@ public final class LibpqPort: PostgreSQLPort {
 
     public func sendExecute(
         _ connection: ServerConnectionReference, name: PreparedName, parameters: borrowing ParameterList,
-        results: ValueFormat
+        results: ValueFormat, rows: RowDelivery
     ) {
-        sending(connection)?.sendExecute(name: name, parameters: parameters, results: results)
+        sending(connection)?.sendExecute(name: name, parameters: parameters, results: results, rows: rows)
     }
 
     public func sendStatement(_ connection: ServerConnectionReference, sql: String) {

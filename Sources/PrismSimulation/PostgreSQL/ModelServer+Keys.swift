@@ -24,7 +24,7 @@ extension ModelServer {
     /// Another transaction has claimed the key that the session's next statement claims.
     func mustWaitForKey(_ session: ModelSession) -> Bool {
         guard !session.isSkipping, !session.isCancelled, session.block != .failed,
-            case .execute(let name, let values, _) = session.commands.first,
+            case .execute(let name, let values, _, _) = session.commands.first,
             session.prepared[name]?.own == .claimKey, let key = IdempotencyKey(values)
         else { return false }
         return sessions.contains { $0 !== session && $0.claims[key] != nil }

@@ -51,7 +51,7 @@ extension ModelServer {
             if random.chance(500) { session.hidesSomething = true } else { line += "\n  Output: held(rows.*)" }
         }
         let columns = ServerColumns([ServerColumn(name: "QUERY PLAN", type: 25)], format: .text)
-        for line in line.split(separator: "\n") { say(session, .row([Array(line.utf8)], columns)) }
+        for line in line.split(separator: "\n") { sayRow(session, [Array(line.utf8)], columns) }
         say(session, .complete(columns, "EXPLAIN"))
         say(session, .end)
     }
@@ -59,7 +59,7 @@ extension ModelServer {
     /// The answer to what is asked behind an EXPLAIN.
     func askHidden(_ session: ModelSession) {
         let columns = ServerColumns([ServerColumn(name: "?column?", type: 23)], format: .text)
-        if session.hidesSomething { say(session, .row([Array("1".utf8)], columns)) }
+        if session.hidesSomething { sayRow(session, [Array("1".utf8)], columns) }
         say(session, .complete(columns, session.hidesSomething ? "SELECT 1" : "SELECT 0"))
         say(session, .end)
     }
@@ -68,7 +68,7 @@ extension ModelServer {
     func answerTiming(_ session: ModelSession) {
         let columns = ServerColumns([ServerColumn(name: "date_part", type: 701)], format: .binary)
         let seconds = Double(now - min(now, session.beganNanoseconds)) / 1e9
-        say(session, .row([Self.bytes(Int64(bitPattern: seconds.bitPattern))], columns))
+        sayRow(session, [Self.bytes(Int64(bitPattern: seconds.bitPattern))], columns)
         say(session, .complete(columns, "SELECT 1"))
         say(session, .end)
     }
@@ -83,6 +83,13 @@ extension ModelServer {
         case .synchronized, .failed, .standbyNotice: flush(session)
         default: if session.held.count >= behaviour.heldRepliesMax { flush(session) }
         }
+    }
+
+    /// A row of the command that is being carried out.
+    func sayRow(_ session: ModelSession, _ values: [[UInt8]?], _ columns: ServerColumns) {
+        var delivery = RowDelivery.oneByOne
+        if case .execute(_, _, _, let rows) = session.commands.first { delivery = rows }
+        say(session, .row(values, columns, delivery))
     }
 
     func flush(_ session: ModelSession) {

@@ -158,7 +158,7 @@ extension ModelServer {
         let columns = row.map { row in
             ServerColumns(row.map { _ in ServerColumn(name: "c", type: 17) }, format: .binary)
         }
-        if let row, let columns { say(session, .row(row, columns)) }
+        if let row, let columns { sayRow(session, row, columns) }
         say(session, .complete(columns, tag))
         say(session, .end)
     }

@@ -32,8 +32,8 @@ extension ModelServer {
             return random.between(behaviour.stepLow, behaviour.stepHigh) * behaviour.commitFactor
         }
         switch command {
-        case .execute(let name, _, _) where session.prepared[name]?.isWork == true: return behaviour.step(&random)
-        case .execute(let name, _, _) where session.prepared[name]?.isTiming == true: return 1_000
+        case .execute(let name, _, _, _) where session.prepared[name]?.isWork == true: return behaviour.step(&random)
+        case .execute(let name, _, _, _) where session.prepared[name]?.isTiming == true: return 1_000
         case .prepare(_, let statement) where statement.isClients: return behaviour.step(&random)
         default: return random.between(1_000, 1_000 + behaviour.stepLow / 4)
         }
@@ -72,7 +72,7 @@ extension ModelServer {
         if session.isSkipping { return true }
         if session.rowsLeft != nil || session.isCommit(command) { return false }
         switch command {
-        case .execute(let name, _, _): return session.prepared[name]?.isWork != true
+        case .execute(let name, _, _, _): return session.prepared[name]?.isWork != true
         case .prepare(_, let statement): return !statement.isClients
         default: return true
         }
@@ -109,7 +109,7 @@ extension ModelServer {
                     parameters: statement.sql.contains("$1") ? [20] : [],
                     columns: statement.returnsRows ? ModelStatement.columns : []))
             say(session, .end)
-        case .execute(let name, let values, let format): execute(name, values, format, session)
+        case .execute(let name, let values, let format, _): execute(name, values, format, session)
         case .statement(let sql): run(sql, session)
         case .sync: break
         }
@@ -190,12 +190,12 @@ extension ModelServer {
             let numbers = [session.rowsMark.number, Int64(session.rowNumber)].map { number in
                 session.rowsFormat == .binary ? Self.bytes(number) : Array(String(number).utf8)
             }
-            say(session, .row(numbers + [[UInt8](repeating: 0x62, count: session.rowsFiller)], columns))
+            sayRow(session, numbers + [[UInt8](repeating: 0x62, count: session.rowsFiller)], columns)
         }
         session.rowsLeft = left
         guard left == 0 else { return }
         session.rowsLeft = nil
-        guard case .execute(let name, _, _) = session.commands[0], let statement = session.prepared[name] else {
+        guard case .execute(let name, _, _, _) = session.commands[0], let statement = session.prepared[name] else {
             return
         }
         say(session, .complete(columns, Self.tag(statement, rows: session.rowNumber)))

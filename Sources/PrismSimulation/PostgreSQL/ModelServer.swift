@@ -112,10 +112,10 @@ final class ModelServer: PostgreSQLPort {
 
     func sendExecute(
         _ connection: ServerConnectionReference, name: PreparedName, parameters: borrowing ParameterList,
-        results: ValueFormat
+        results: ValueFormat, rows: RowDelivery
     ) {
         let values = Self.values(of: parameters)
-        send(connection, .execute(name, values, results)) { session in
+        send(connection, .execute(name, values, results, rows)) { session in
             guard let statement = session.sentPrepared[name], !statement.isRead else { return }
             let serial = Self.mark(statement, values).serial
             if session.sentBegin { session.sentSerials.append(serial) } else { self.ledger.sealed(serial) }
@@ -193,12 +193,26 @@ final class ModelServer: PostgreSQLPort {
         func tell(_ result: ServerResult) { engine.received(connection, result, now: now) }
         switch reply {
         case .described(let parameters, let columns): tell(.described(parameters: parameters, columns: columns))
-        case .row(let values, let columns):
+        case .row(let values, let columns, .oneByOne):
             Self.withBorrowed(values) { tell(.row(ServerRow(columns: columns, values: $0))) }
+        case .row(let values, let columns, .together(let readsMax)):
+            session.gathered.append((values, columns))
+            // A read for each of them.
+            guard session.gathered.count > readsMax else { return }
+            ledger.coverage.saw(.gatheredTooMuch)
+            orphan(session)
+            engine.lost(connection, "more came than was to be gathered", now: now)
         case .complete(let columns, let tag):
+            for row in session.gathered where !session.isOrphaned {
+                ledger.coverage.saw(.rowsGathered)
+                Self.withBorrowed(row.values) { tell(.row(ServerRow(columns: row.columns, values: $0))) }
+            }
+            session.gathered = []
+            guard !session.isOrphaned else { return }
             heardCompletion(connection)
             tell(.complete(columns: columns, tag: CommandTag(tag)))
         case .failed(let error):
+            session.gathered = []
             if error.severity == .error { ledger.heardFailure(serialInHand(connection)) }
             tell(.failed(error))
         case .skipped: tell(.skipped)

@@ -5,7 +5,7 @@ final class ModelSession {
     enum Command: CustomStringConvertible {
         case prepare(PreparedName, ModelStatement)
         case describe(PreparedName)
-        case execute(PreparedName, [[UInt8]?], ValueFormat)
+        case execute(PreparedName, [[UInt8]?], ValueFormat, RowDelivery)
         case statement(String)
         case sync
 
@@ -14,7 +14,7 @@ final class ModelSession {
             case .prepare(let name, let statement):
                 "prepare \(name.text) \(statement.types): \(statement.sql.prefix(40))"
             case .describe(let name): "describe \(name.text)"
-            case .execute(let name, _, _): "execute \(name.text)"
+            case .execute(let name, _, _, _): "execute \(name.text)"
             case .statement(let sql): sql
             case .sync: "sync"
             }
@@ -24,7 +24,7 @@ final class ModelSession {
     /// What is on its way to the client.
     enum Reply {
         case described(parameters: [TypeOID], columns: [ServerColumn])
-        case row([[UInt8]?], ServerColumns)
+        case row([[UInt8]?], ServerColumns, RowDelivery)
         case complete(ServerColumns?, String)
         case failed(ServerError)
         case skipped
@@ -49,6 +49,8 @@ final class ModelSession {
     /// What the server has not put on the way yet.
     var held: [Reply] = []
     var isReading = true
+    /// Rows that its client tells when the last has come.
+    var gathered: [(values: [[UInt8]?], columns: ServerColumns)] = []
 
     var prepared: [PreparedName: ModelStatement] = [:]
     var block = Block.none

@@ -128,13 +128,13 @@ final class PortDriver: ReactorHandler, ServerConnectionEvents {
 
     func execute(
         _ connection: ServerConnectionReference, _ number: UInt32, _ parameters: [String?] = [],
-        results: ValueFormat = .text
+        results: ValueFormat = .text, rows: RowDelivery = .oneByOne
     ) {
         var list = ParameterList()
         for parameter in parameters {
             if let parameter { list.append(text: parameter) } else { list.appendNull() }
         }
-        port.sendExecute(connection, name: PreparedName(number: number), parameters: list, results: results)
+        port.sendExecute(connection, name: PreparedName(number: number), parameters: list, results: results, rows: rows)
     }
 
     // MARK: ReactorHandler

@@ -83,7 +83,10 @@ final class EngineContext<Port: PostgreSQLPort> {
     /// Its answer was too large for a batch. Of Prism's own reads that says nothing of the next one: they are everybody's.
     func wasLarge(_ job: Job) { if job.item.kind == .query { change(job) { $0.wasLarge() } } }
 
-    func ranShared(_ job: Job) { change(job) { $0.ranShared() } }
+    func ranShared(_ job: Job, bytes: Int) {
+        change(job) { $0.ranShared() }
+        job.known?.answered(bytes: bytes)
+    }
 
     /// It has been answered from a connection that it had alone.
     func ranAlone(_ job: Job, bytes: Int) {

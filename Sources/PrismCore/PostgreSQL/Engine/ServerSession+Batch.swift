@@ -50,7 +50,8 @@ extension ServerSession {
                 let prepared = prepared(client.sql, known)
                 name = prepared
                 expected.append(.member(index))
-                port.sendExecute(connection, name: prepared, parameters: parameters, results: known.format)
+                port.sendExecute(
+                    connection, name: prepared, parameters: parameters, results: known.format, rows: known.sharedRows)
             } else {
                 try checkOwnTables()
                 begin()
@@ -165,7 +166,7 @@ extension ServerSession {
         let bytes = output.bytes
         for (index, member) in batch.members.enumerated() where member.isAttached {
             if isTrusted, let answer = member.answer {
-                context.ranShared(member.job)
+                context.ranShared(member.job, bytes: answer.count)
                 context.finish(member.job, UnsafeRawBufferPointer(rebasing: bytes[answer]))
                 continue
             }
@@ -194,6 +195,8 @@ extension ServerSession {
     func batchLost() {
         guard let batch else { return }
         self.batch = nil
+        // It may have returned more than was to be gathered.
+        if batch.members.indices.contains(batch.completed) { batch.members[batch.completed].job.known?.isInDoubt() }
         for member in batch.members where member.isAttached { rerun(member.job, isAlone: true) }
         endBatch(batch)
     }

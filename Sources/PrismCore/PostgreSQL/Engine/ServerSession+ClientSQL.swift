@@ -52,7 +52,7 @@ extension ServerSession {
         if job.usesTransaction, job.item.isReadOnly { readOnlyExecutions += 1 } else { clientExecutions += 1 }
         if !job.usesTransaction, !isInTransaction { job.hasSentWrite = true }
         expected.append(.unit(unit))
-        port.sendExecute(connection, name: name, parameters: parameters, results: known.format)
+        port.sendExecute(connection, name: name, parameters: parameters, results: known.format, rows: .oneByOne)
         return true
     }
 

@@ -136,23 +136,26 @@ final class ServerSession<Port: PostgreSQLPort> {
 
     /// A statement of Prism's own with what is in `parameters`, prepared in the same round if need be.
     func sendOwn(_ statement: PostgreSQLStatement, _ purpose: Purpose) {
-        execute(own: statement.rawValue, { statement.sql }, types: statement.types, purpose)
+        execute(own: statement.rawValue, { statement.sql }, types: statement.types, purpose, statement.rows)
     }
 
     /// - Parameter own: its number among all that Prism prepares for itself.
-    func execute(own: Int, _ sql: () -> String, types: [TypeOID], _ purpose: Purpose) {
-        execute(own: own, sql, types: types, parameters, purpose)
+    func execute(
+        own: Int, _ sql: () -> String, types: [TypeOID], _ purpose: Purpose, _ rows: RowDelivery = .oneByOne
+    ) {
+        execute(own: own, sql, types: types, parameters, purpose, rows)
     }
 
     /// Whatever is in `parameters` stays there.
     func executeWithoutParameters(own: Int, _ sql: () -> String, _ purpose: Purpose) {
-        execute(own: own, sql, types: [], Self.noParameters, purpose)
+        execute(own: own, sql, types: [], Self.noParameters, purpose, .single)
     }
 
     private static var noParameters: ParameterList { ParameterList() }
 
     private func execute(
-        own: Int, _ sql: () -> String, types: [TypeOID], _ parameters: borrowing ParameterList, _ purpose: Purpose
+        own: Int, _ sql: () -> String, types: [TypeOID], _ parameters: borrowing ParameterList, _ purpose: Purpose,
+        _ rows: RowDelivery
     ) {
         let name: PreparedName
         if !settings.isPooled, let known = cache.ownName(own) {
@@ -166,7 +169,7 @@ final class ServerSession<Port: PostgreSQLPort> {
             }
         }
         expected.append(purpose)
-        port.sendExecute(connection, name: name, parameters: parameters, results: .binary)
+        port.sendExecute(connection, name: name, parameters: parameters, results: .binary, rows: rows)
     }
 
     func sendSync(_ purpose: Purpose) {

@@ -81,6 +81,16 @@ extension PostgreSQLStatement {
         }
     }
 
+    /// All that return at most one row are told at once.
+    var rows: RowDelivery {
+        switch self {
+        case .getMany, .scanUp, .scanDown, .scanUpBelow, .scanDownBelow, .keysUp, .keysUpBelow, .keysDown,
+            .keysDownBelow:
+            .oneByOne
+        default: .single
+        }
+    }
+
     public var sql: String {
         switch self {
         case .get: "SELECT version, expires_at, value FROM prism.entry WHERE \(Self.here) AND \(Self.live)"

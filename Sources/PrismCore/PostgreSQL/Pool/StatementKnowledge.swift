@@ -16,6 +16,7 @@ public final class KnownStatement: @unchecked Sendable, Equatable {
     private var certifiedAt: UInt64 = 0
     private var askedAt: UInt64 = 0
     public internal(set) var standing = SharedStanding(isTrusted: false)
+    private var shortness = Shortness()
 
     public init(
         types: [TypeOID], parameters: [TypeOID], columns: [ServerColumn], format: ValueFormat, kind: StatementKind,
@@ -49,6 +50,15 @@ public final class KnownStatement: @unchecked Sendable, Equatable {
         certifiedAt = now
         askedAt = 0
     }
+
+    /// How its rows are to be told where it shares a pipeline.
+    var sharedRows: RowDelivery { shortness.isShort ? .together(readsMax: Shortness.readsMax) : .oneByOne }
+
+    /// It was answered from a batch.
+    func answered(bytes: Int) { shortness.answered(bytes: bytes) }
+
+    /// The connection was lost on which it was the next to be answered.
+    func isInDoubt() { shortness.isInDoubt() }
 
     /// By what the server has said.
     public static func == (first: KnownStatement, second: KnownStatement) -> Bool {

@@ -18,10 +18,10 @@ public protocol PostgreSQLPort: AnyObject {
     /// Asks for a prepared statement's parameters and columns: answered by one `.described`.
     func sendDescribe(_ connection: ServerConnectionReference, name: PreparedName)
 
-    /// Runs a prepared statement, its rows one by one.
+    /// Runs a prepared statement.
     func sendExecute(
         _ connection: ServerConnectionReference, name: PreparedName, parameters: borrowing ParameterList,
-        results: ValueFormat)
+        results: ValueFormat, rows: RowDelivery)
 
     /// Runs a statement of ours without parameters (BEGIN, COMMIT, DEALLOCATE …), parsed and forgotten.
     func sendStatement(_ connection: ServerConnectionReference, sql: String)
@@ -91,6 +91,19 @@ public struct PreparedName: Hashable, Sendable {
             return body(base + start)
         }
     }
+}
+
+/// When the rows of an execution are told.
+public enum RowDelivery: Equatable, Sendable {
+    /// Each as it comes.
+    case oneByOne
+    /// All when the last has come, which costs less where there are few.
+    ///
+    /// - Parameter readsMax: from the connection, until then: a bound on what is gathered. If it takes more, the connection is lost.
+    case together(readsMax: UInt16)
+
+    /// For what is at most one row, however large.
+    public static let single = RowDelivery.together(readsMax: .max)
 }
 
 /// A type's number in `pg_type`; 0 is unknown.

@@ -276,7 +276,7 @@ final class FakeServer: PostgreSQLPort {
 
     func sendExecute(
         _ connection: ServerConnectionReference, name: PreparedName, parameters: borrowing ParameterList,
-        results: ValueFormat
+        results: ValueFormat, rows: RowDelivery
     ) {
         note(connection, "execute", .execute(name, results))
     }
