@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Bytes written at the end and consumed at the front; memory only while there are bytes.
+/// Bytes written at the end and consumed at the front; memory only while there are bytes, unless told to keep some.
 public struct ByteQueue: ~Copyable {
     private var storage: UnsafeMutableRawPointer?
     private var capacity = 0
@@ -71,10 +71,12 @@ public struct ByteQueue: ~Copyable {
     }
 
     /// Drops bytes from the front.
-    public mutating func consume(_ count: Int) {
+    ///
+    /// - Parameter maximum: of memory that is kept when the queue is empty, bytes.
+    public mutating func consume(_ count: Int, keepingUpTo maximum: Int = 0) {
         precondition(count >= 0 && count <= self.count, "more consumed than there is")
         head += count
-        if head == tail { return removeAll() }
+        if head == tail { return removeAll(keepingUpTo: maximum) }
         // Few bytes must not keep the memory of many: it is not counted anywhere.
         if capacity > Self.sparseBytesMax, self.count < capacity / 4 { shrink() }
     }

@@ -163,7 +163,7 @@ public final class Multiplexer {
     public func wrote(_ reference: ConnectionReference, count: Int, now: UInt64) {
         guard let index = live(reference) else { return }
         connections[index].isFlushRequested = false
-        connections[index].output.consume(count)
+        connections[index].output.consume(count, keepingUpTo: MultiplexerSettings.outputBytesKept)
         hold(-count, for: index)
         metrics.bytesOut += UInt64(count)
         if count > 0, connections[index].hasStreamDebt {

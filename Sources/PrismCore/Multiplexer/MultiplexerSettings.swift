@@ -42,4 +42,6 @@ public struct MultiplexerSettings: Sendable {
     public static let drainRetryMicroseconds: UInt64 = 1_000_000
     /// Above `bufferedBytesPerConnectionMax` times this, an answer is replaced by a small refusal.
     public static let outputOverrunFactor = 4
+    /// Memory that a connection keeps for its next answer, bytes: what a short one takes.
+    static let outputBytesKept = 256
 }

@@ -48,8 +48,10 @@ final class LibpqConnection {
     private var lastWord: String?
 
     private var statementText: [UInt8] = []
-    /// The last command's, which the next one often has too.
-    private var lastTag = (tag: CommandTag.empty, bytes: [CChar(0)])
+    /// Of the last commands, which the next ones often have too.
+    private var tags: [(tag: CommandTag, bytes: [CChar])] = []
+    private static let tagsMax = 4
+    private var oldestTag = 0
 
     init(_ handle: ConnectionHandle) {
         self.handle = handle
@@ -325,12 +327,16 @@ final class LibpqConnection {
 
     private func tag(_ result: OpaquePointer) -> CommandTag {
         guard let text = PQcmdStatus(result), text.pointee != 0 else { return .empty }
-        if strcmp(text, lastTag.bytes) != 0 {
-            lastTag = (
-                CommandTag(String(cString: text)), Array(UnsafeBufferPointer(start: text, count: strlen(text) + 1))
-            )
+        for index in tags.indices where strcmp(text, tags[index].bytes) == 0 { return tags[index].tag }
+        let tag = CommandTag(String(cString: text))
+        let known = (tag, Array(UnsafeBufferPointer(start: text, count: strlen(text) + 1)))
+        if tags.count < Self.tagsMax {
+            tags.append(known)
+        } else {
+            tags[oldestTag] = known
+            oldestTag = (oldestTag + 1) % Self.tagsMax
         }
-        return lastTag.tag
+        return tag
     }
 
     private func statusName(_ status: ExecStatusType) -> String {
