@@ -8,6 +8,9 @@ struct FieldReader {
     /// Of a delimited field.
     private(set) var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
 
+    /// Longer ones are malformed, whatever they say.
+    private static let lengthBytesMax = 5
+
     private var position: UnsafeRawPointer
     private let end: UnsafeRawPointer
     private var isPlain = true
@@ -44,7 +47,10 @@ struct FieldReader {
             position += 8
             return true
         case 2:
-            guard readValue(), value <= UInt64(end - position) else { return notPlain() }
+            let start = position
+            guard readValue(), position - start <= Self.lengthBytesMax, value <= UInt64(end - position) else {
+                return notPlain()
+            }
             bytes = UnsafeRawBufferPointer(start: position, count: Int(value))
             position += Int(value)
             return true

@@ -143,6 +143,15 @@ import Testing
         ] { #expect(plain(frame) == nil, "\(frame)") }
     }
 
+    @Test("a length has five bytes at most, as protobuf-c has it", arguments: 1...9)
+    func lengths(bytes: Int) {
+        var length: [UInt8] = [0x81] + Array(repeating: 0x80, count: bytes - 1)
+        length[bytes - 1] = bytes == 1 ? 0x01 : 0x00
+        let frame = number(1, 1) + field(16, [0x12] + length + [0x6B])
+        #expect((plain(frame) != nil) == (bytes <= 5))
+        #expect((decoded(frame) != nil) == (bytes <= 5) && borrowed(frame) == decoded(frame))
+    }
+
     @Test("what it points to is the frame's")
     func borrows() throws {
         let frame = field(32, field(1, Array("select $1".utf8)) + field(2, field(5, [0x61, 0x62])))
