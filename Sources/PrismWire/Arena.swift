@@ -41,6 +41,9 @@ public final class Arena {
     /// Gives everything back. Pointers handed out so far are void.
     public func reset() { state.pointee.reset() }
 
+    /// Whether the limit allows so many more.
+    func hasRoom(for bytes: Int) -> Bool { state.pointee.hasRoom(for: bytes) }
+
     /// How much has been handed out by now; void after the next `reset()`.
     var mark: Mark { state.pointee.mark }
 
@@ -93,7 +96,7 @@ private struct ArenaState {
     }
 
     mutating func allocate(_ bytes: Int) -> UnsafeMutableRawPointer? {
-        guard bytes >= 0, bytes <= limitBytes - usedBytes else { return nil }
+        guard bytes >= 0, hasRoom(for: bytes) else { return nil }
         let rounded = (bytes + 15) & ~15
         usedBytes += bytes
         if rounded <= end - cursor {
@@ -107,6 +110,8 @@ private struct ArenaState {
         end = block + blockBytes
         return block
     }
+
+    func hasRoom(for bytes: Int) -> Bool { bytes <= limitBytes - usedBytes }
 
     var mark: Arena.Mark { Arena.Mark(cursor: cursor, usedBytes: usedBytes, borrowedBlocks: borrowed.count) }
 

@@ -44,6 +44,16 @@ enum PlainRequest {
         return UnsafePointer(message)
     }
 
+    /// What protobuf-c needs beside, at the most: copies of everything, and a list of a message's fields, which it doubles as it grows.
+    static func moreBytesToCopy(_ request: UnsafePointer<Prism__V1__Request>, of frame: UnsafeRawBufferPointer) -> Int {
+        let isQuery = request.pointee.operation_case == PRISM__V1__REQUEST__OPERATION_QUERY
+        let parameters = isQuery ? request.pointee.query?.pointee.n_parameters ?? 0 : 0
+        return frame.count + (parameters + 2) * 2 * scannedFieldBytes
+    }
+
+    /// protobuf-c's ScannedMember.
+    private static let scannedFieldBytes = 32
+
     private static func get(_ bytes: UnsafeRawBufferPointer, _ arena: Arena) -> UnsafeMutablePointer<Prism__V1__Get>? {
         guard let message = arena.allocate(Prism__V1__Get.self) else { return nil }
         prism__v1__get__init(message)

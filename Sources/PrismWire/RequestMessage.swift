@@ -11,10 +11,13 @@ public struct RequestMessage {
         pointer = UnsafePointer(message)
     }
 
-    /// The same, without copying what plain requests hold: valid only as long as `frame` as well.
+    /// The same, without copying what plain requests hold: valid only as long as `frame` as well. Nil where the other is: a backend
+    /// decodes the frame again, as a whole, and must not be the first to find that it needs more than the limit.
     public init?(borrowing frame: UnsafeRawBufferPointer, in arena: Arena) {
         let mark = arena.mark
-        if let plain = PlainRequest.decode(frame, in: arena) {
+        if let plain = PlainRequest.decode(frame, in: arena),
+            arena.hasRoom(for: PlainRequest.moreBytesToCopy(plain, of: frame))
+        {
             self.init(plain)
         } else {
             arena.rewind(to: mark)

@@ -182,4 +182,25 @@ import Testing
             }
         }
     }
+
+    @Test("what is too large for protobuf-c is too large in place", arguments: [1, 14, 15, 50, 1_000])
+    func sameLimit(parameters: Int) throws {
+        var query = field(1, Array(repeating: 0x20, count: 300))
+        for index in 0..<parameters { query += field(2, index % 3 == 0 ? field(1, []) : field(5, [0x61, 0x62])) }
+        let frame = number(1, 1) + field(32, query)
+        let whole = Arena(limitBytes: 1 << 20)
+        try frame.withUnsafeBytes { _ = try #require(RequestMessage($0, in: whole)) }
+        let limits = stride(from: whole.usedBytes / 4, to: whole.usedBytes, by: max(16, whole.usedBytes / 200))
+        for limit in Array(limits) + [whole.usedBytes - 1, whole.usedBytes] {
+            let small = Arena(limitBytes: limit)
+            frame.withUnsafeBytes { bytes in
+                #expect((RequestMessage(borrowing: bytes, in: small) != nil) == (limit == whole.usedBytes))
+            }
+        }
+        // With room to spare it stays in the frame, and takes less.
+        let spacious = Arena(limitBytes: whole.usedBytes * 2)
+        frame.withUnsafeBytes { bytes in
+            #expect(RequestMessage(borrowing: bytes, in: spacious) != nil && spacious.usedBytes < whole.usedBytes)
+        }
+    }
 }
