@@ -24,6 +24,23 @@ import Testing
         #expect(try backend.expect(.query("SELECT CAST(x'C328' AS TEXT)")).value == .bytes([0xC3, 0x28]))
     }
 
+    @Test("a text is UTF-8 also where the file keeps it as UTF-16", arguments: ["UTF-16le", "UTF-16be"])
+    func encodings(encoding: String) throws {
+        let directory = try TemporaryDirectory()
+        try PlainFile(directory).run(
+            "PRAGMA encoding = '\(encoding)'; CREATE TABLE t (v TEXT); INSERT INTO t VALUES ('abc'), (''), ('ünï 😀')")
+        let backend = try TestBackend(directory)
+        try backend.expect(.query("INSERT INTO t VALUES ($1)", [.text("zero\u{0}inside, €")]))
+        #expect(
+            try backend.expect(.query("SELECT v FROM t ORDER BY rowid")).rows == [
+                [.text("abc")], [.text("")], [.text("ünï 😀")], [.text("zero\u{0}inside, €")],
+            ])
+        #expect(
+            try backend.expect(.query("SELECT 'x', upper('é' || 'b'), x'6100'")).rows == [
+                [.text("x"), .text("éB"), .bytes([0x61, 0])]
+            ])
+    }
+
     @Test("parameters by number in any order, by question mark, by name; a wrong number is refused") func parameters()
         throws
     {

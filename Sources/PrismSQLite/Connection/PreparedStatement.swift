@@ -64,6 +64,12 @@ final class PreparedStatement {
             len: count, data: UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: UInt8.self)))
     }
 
+    /// A text as UTF-8, which `blob` of a text is not in a file that keeps it as UTF-16. Borrowed likewise; nil: no memory.
+    func text(_ column: Int32) -> UnsafeRawBufferPointer? {
+        guard let base = sqlite3_column_text(handle, column) else { return nil }
+        return UnsafeRawBufferPointer(start: base, count: Int(sqlite3_column_bytes(handle, column)))
+    }
+
     func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
 
     func reset() { sqlite3_reset(handle) }

@@ -77,16 +77,22 @@ struct RowReader {
             case SQLITE_INTEGER: executor.rows.append(integer: statement.integer(column))
             case SQLITE_FLOAT: executor.rows.append(double: sqlite3_column_double(statement.handle, column))
             // SQLite keeps whatever it was given as text.
-            case SQLITE_TEXT: executor.rows.append(text: try bytes(column))
-            case SQLITE_BLOB: executor.rows.append(bytes: try bytes(column))
+            case SQLITE_TEXT: executor.rows.append(text: try text(column))
+            case SQLITE_BLOB: executor.rows.append(bytes: try bounded(statement.blob(column).bytes))
             default: executor.rows.appendNull()
             }
         }
         executor.rows.endRow()
     }
 
-    private func bytes(_ column: Int32) throws(Failure) -> UnsafeRawBufferPointer {
-        let bytes = statement.blob(column).bytes
+    private func text(_ column: Int32) throws(Failure) -> UnsafeRawBufferPointer {
+        guard let text = statement.text(column) else {
+            throw ClientStatement.failure(SQLITE_NOMEM, on: executor.connection)
+        }
+        return try bounded(text)
+    }
+
+    private func bounded(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> UnsafeRawBufferPointer {
         let size = executor.rows.byteCount + bytes.count
         guard size <= executor.answerBytesMax else {
             throw .answerTooLarge(bytes: size, above: executor.answerBytesMax)
