@@ -137,10 +137,19 @@ public struct ResultWriter: ~Copyable {
 
     // MARK: the result
 
-    /// Appends one `QueryResult.columns`.
+    /// Appends one `QueryResult.columns`. What is not UTF-8, as a file of another program may have it, is repaired: no client could
+    /// read the answer.
     public static func appendColumn(
         name: UnsafeRawBufferPointer, type: UnsafeRawBufferPointer, to columns: inout ByteQueue
     ) {
+        guard isValidUTF8(name), isValidUTF8(type) else {
+            var (name, type) = (String(decoding: name, as: UTF8.self), String(decoding: type, as: UTF8.self))
+            return name.withUTF8 { name in
+                type.withUTF8 { type in
+                    appendColumn(name: UnsafeRawBufferPointer(name), type: UnsafeRawBufferPointer(type), to: &columns)
+                }
+            }
+        }
         let count =
             (name.isEmpty ? 0 : FieldCursor.fieldBytes(name.count))
             + (type.isEmpty ? 0 : FieldCursor.fieldBytes(type.count))

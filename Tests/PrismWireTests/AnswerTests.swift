@@ -75,6 +75,31 @@ import Testing
         }
     }
 
+    @Test("columns have names that are UTF-8, as a string field must be: what is not is repaired")
+    func columns() {
+        let (bad, good): ([UInt8], [UInt8]) = ([0x61, 0x80, 0xE9], Array("ü".utf8))
+        for (name, type) in [(bad, good), (good, bad), (bad, []), (good, good)] {
+            var columns = ByteQueue()
+            name.withUnsafeBytes { name in
+                type.withUnsafeBytes { ResultWriter.appendColumn(name: name, type: $0, to: &columns) }
+            }
+            var body = ByteQueue()
+            ResultWriter().write(
+                in: .response, columns: columns.bytes, tag: UnsafeRawBufferPointer(start: nil, count: 0),
+                rowsAffected: 0, to: &body)
+            var queue = ByteQueue()
+            ResponseFrame.appendFinal(id: 1, body: body.bytes, cost: Cost(), to: &queue)
+            Self.read(queue) { response in
+                guard let column = response.query.pointee.columns[0]?.pointee else {
+                    Issue.record("no column")
+                    return
+                }
+                #expect(isValidUTF8(column.name.bytes) && column.name.string == String(decoding: name, as: UTF8.self))
+                #expect(isValidUTF8(column.type.bytes) && column.type.string == String(decoding: type, as: UTF8.self))
+            }
+        }
+    }
+
     @Test("codes, stages and outcomes have the numbers and names of the schema")
     func numbers() {
         for code in StatusCode.allCases {
