@@ -35,7 +35,7 @@ public struct EngineSettings: Sendable {
     /// Requests in one batch.
     public var sharedBatchMax = 64
     /// Where several connections are free for batches, what waits is divided among them, but not into less than this.
-    public var sharedBatchMin = 8
+    public var sharedBatchMin = 16
     /// A larger answer is made on a leased connection, bytes.
     public var sharedResultBytesMax = 64 << 10
     /// A batch that takes longer is cancelled, and its members run alone.
