@@ -52,7 +52,7 @@ public struct ResultWriter: ~Copyable {
         lengthBytes = needed
     }
 
-    /// Forgets the row that was begun.
+    /// Forgets the last row, also one that was only begun.
     public mutating func dropRow() { rows.truncate(to: rowStart) }
 
     // MARK: its values: values = 1 of the row, and in it the field of their kind

@@ -197,6 +197,20 @@ import Testing
         #expect(answer.entries.map(\.keyText) == (1_000..<1_400).map { "key\($0)" })
     }
 
+    @Test("an entry that fits into a frame alone is scanned behind others too") func longEntryBehindShort() throws {
+        let backend = try TestBackend(.init(settings: { $0.limits.frameBytesMax = 64 << 10 }))
+        let counts = [1, 20_000, 65_024, 5, 65_024, 65_024, 30_000, 30_000]
+        for (number, count) in counts.enumerated() {
+            try backend.expect(.put("key\(number)", [UInt8](repeating: 0x61, count: count)))
+        }
+        #expect(try backend.expect(.scan()).entries.map(\.value.count) == counts)
+        #expect(try backend.expect(.scan(reverse: true)).entries.map(\.value.count) == counts.reversed())
+        let limited = try backend.expect(.scan(limit: 3))
+        #expect(limited.entries.map(\.value.count) == Array(counts.prefix(3)))
+        let rest = try backend.expect(.scan(cursor: limited.cursor))
+        #expect(rest.entries.map(\.value.count) == Array(counts.dropFirst(3)))
+    }
+
     @Test("the sweeper removes what has expired, in batches, and old idempotency keys") func sweeper() throws {
         let directory = try TemporaryDirectory()
         let filler = try TestBackend(directory)

@@ -104,6 +104,31 @@ import Testing
         #expect(answer.results.first?.columns.count == 2)
     }
 
+    @Test("a row that fits into a frame alone comes behind others too") func longRowBehindShort() throws {
+        let frame = 64 << 10
+        let backend = try TestBackend(.init(settings: { $0.limits.frameBytesMax = frame }))
+        var largest = 0
+        for count in (frame - 100)...frame {
+            let alone = try backend.call(.query("SELECT zeroblob($1)", [.integer(Int64(count))]))
+            if alone.isOK { largest = count }
+            for before in [1, 12, 20_000] {
+                let answer = try backend.call(
+                    .query(
+                        "SELECT zeroblob($1) UNION ALL SELECT zeroblob($2) UNION ALL SELECT 7",
+                        [.integer(Int64(before)), .integer(Int64(count))]))
+                // Alone it has the columns beside it.
+                #expect(answer.isOK || !alone.isOK, "\(count) behind \(before): \(answer.message)")
+                guard answer.isOK else { continue }
+                #expect(
+                    answer.rows == [
+                        [.bytes(Array(repeating: 0, count: before))], [.bytes(Array(repeating: 0, count: count))],
+                        [.integer(7)],
+                    ])
+            }
+        }
+        #expect(largest > frame - 100 && largest < frame)
+    }
+
     @Test("what a write returns is bounded; above that it is rolled back") func boundedWrite() throws {
         let backend = try TestBackend(.init(settings: { $0.resultBytesMax = 10_000 }))
         try backend.expect(.query("CREATE TABLE t (v)"))

@@ -12,6 +12,8 @@ final class ScanStream {
     private var answered: UInt64 = 0
     /// The last key answered; for the cursor.
     private var lastKey: [UInt8] = []
+    /// The statement stands on an entry that had no room in the last part.
+    private var isOnEntry = false
 
     init(_ message: Prism__V1__Scan, wallMilliseconds: Int64, on executor: Executor) throws(Failure) {
         self.executor = executor
@@ -51,20 +53,27 @@ final class ScanStream {
         executor.arena.reset()
         guard let statement else { throw Failure(.internal, at: .stream, "a stream was read after its end") }
         var entries: [UnsafeMutablePointer<Prism__V1__Entry>] = []
-        var bytes = 0
+        var size = ScanPartSize()
         while true {
-            let stepped = executor.connection.step(statement)
+            let stepped = isOnEntry ? SQLITE_ROW : executor.connection.step(statement)
+            isOnEntry = false
             if stepped == SQLITE_DONE { break }
             guard stepped == SQLITE_ROW else { throw executor.connection.failure(stepped, doing: "scanning") }
             if limit > 0, answered == limit {
                 // There is one more: the limit has ended the scan.
                 return try finish(entries, isLimited: true, into: &output)
             }
+            let (key, value) = (statement.blob(0).len, isKeysOnly ? 0 : statement.blob(1).len)
+            if mayBeCut, !size.hasRoom(key: key, value: value, bytesMax: executor.answerBytesMax) {
+                isOnEntry = true
+                try pack(entries, cursor: nil, into: &output)
+                return false
+            }
             let entry = try read(statement)
             entries.append(entry)
             answered += 1
-            bytes += entry.pointee.key.len + entry.pointee.value.len + 16
-            if bytes >= bytesMax {
+            size.add(key: key, value: value)
+            if size.bytes >= bytesMax {
                 guard mayBeCut else {
                     throw Failure(
                         .resourceExhausted, at: .execute,

@@ -9,6 +9,8 @@ struct RowReader {
     private let executor: Executor
     private var columns = 0
     private var isDescribed = false
+    /// The statement stands on a row that had no room in the last part.
+    private var isOnRow = false
 
     init(_ executor: Executor, _ statement: PreparedStatement) {
         self.executor = executor
@@ -27,7 +29,8 @@ struct RowReader {
         executor.rows.removeAll()
         executor.columns.removeAll(keepingUpTo: 0)
         while true {
-            let stepped = executor.connection.step(statement)
+            let stepped = isOnRow ? SQLITE_ROW : executor.connection.step(statement)
+            isOnRow = false
             guard stepped == SQLITE_ROW || stepped == SQLITE_DONE else {
                 throw ClientStatement.failure(stepped, on: executor.connection)
             }
@@ -35,7 +38,11 @@ struct RowReader {
             if !isDescribed { describe() }
             if stepped == SQLITE_DONE { break }
             let before = executor.rows.byteCount
-            try appendRow()
+            guard try appendRow(in: place, mayWait: mayBeCut && before > 0) else {
+                isOnRow = true
+                try executor.writeRows(as: place, tag: .none, rowsAffected: 0, into: &output)
+                return false
+            }
             bytesRead += executor.rows.byteCount - before
             guard executor.rows.byteCount >= bytesMax else { continue }
             guard mayBeCut else {
@@ -70,8 +77,24 @@ struct RowReader {
         return UnsafeRawBufferPointer(start: pointer, count: count)
     }
 
-    private func appendRow() throws(Failure) {
+    /// - Parameter mayWait: for the next part, if there is no room beside the rows so far.
+    /// - Returns: false: it has to.
+    private func appendRow(in place: ResultWriter.Place, mayWait: Bool) throws(Failure) -> Bool {
         executor.rows.beginRow()
+        do throws(Failure) { try appendValues() } catch {
+            guard mayWait, error.code == .resourceExhausted else { throw error }
+            executor.rows.dropRow()
+            return false
+        }
+        executor.rows.endRow()
+        guard mayWait else { return true }
+        let size = executor.rows.writtenBytes(in: place, columns: executor.columns.count, tag: 0, rowsAffected: 0)
+        guard size > executor.answerBytesMax else { return true }
+        executor.rows.dropRow()
+        return false
+    }
+
+    private func appendValues() throws(Failure) {
         for column in 0..<Int32(columns) {
             switch sqlite3_column_type(statement.handle, column) {
             case SQLITE_INTEGER: executor.rows.append(integer: statement.integer(column))
@@ -82,7 +105,6 @@ struct RowReader {
             default: executor.rows.appendNull()
             }
         }
-        executor.rows.endRow()
     }
 
     private func text(_ column: Int32) throws(Failure) -> UnsafeRawBufferPointer {

@@ -40,6 +40,27 @@ final class AnswerBuilder {
         }
     }
 
+    /// Appends a row to a part of a stream.
+    ///
+    /// - Parameter isFirstPart: the columns stand on it.
+    /// - Returns: false: there is no room for it beside the rows so far, which are to be packed first.
+    /// - Throws: RESOURCE_EXHAUSTED when it would not fit into a frame alone.
+    func append(_ row: ServerRow, _ columns: ResultColumns, isFirstPart: Bool) throws(Failure) -> Bool {
+        guard rows.byteCount > 0 else {
+            try rows.append(row, columns, bytesMax: bytesMax)
+            return true
+        }
+        do throws(Failure) {
+            try rows.append(row, columns, bytesMax: bytesMax)
+        } catch {
+            guard error.code == .resourceExhausted else { throw error }
+            return false
+        }
+        guard writtenBytes(in: .response, isFirstPart ? columns : nil, nil) > bytesMax else { return true }
+        rows.dropRow()
+        return false
+    }
+
     /// Appends the rows so far as a body.
     /// - Parameters:
     ///   - columns: nil: an earlier part has had them.

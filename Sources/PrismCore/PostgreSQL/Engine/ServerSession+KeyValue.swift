@@ -128,8 +128,13 @@ extension ServerSession {
     }
 
     private func receivedEntry(_ row: ServerRow, _ job: Job) throws(Failure) {
+        if try results.keyValue.scan?.hasRoom(for: row, bytesMax: answer.bytesMax) == false { try sendEntries(job) }
         try results.keyValue.scan?.append(row, in: answer)
         guard let bytes = results.keyValue.scan?.bytes, bytes >= settings.streamPartBytes else { return }
+        try sendEntries(job)
+    }
+
+    private func sendEntries(_ job: Job) throws(Failure) {
         try results.keyValue.scan?.takePart(isLast: false, into: answer)
         try sendPart(job)
     }

@@ -57,10 +57,16 @@ extension ServerSession {
         }
         let columns = results.columns ?? context.describe(row.columns)
         results.columns = columns
-        try answer.rows.append(row, columns, bytesMax: answer.bytesMax)
         if job.item.kind == .query, job.kind == .reading || job.item.isReadOnly {
+            if try !answer.append(row, columns, isFirstPart: !results.hasSentColumns) {
+                try sendClientPart(job)
+                _ = try answer.append(row, columns, isFirstPart: false)
+            }
             if answer.rows.byteCount >= settings.streamPartBytes { try sendClientPart(job) }
-        } else if answer.batchBytes > settings.resultBytesMax {
+            return
+        }
+        try answer.rows.append(row, columns, bytesMax: answer.bytesMax)
+        if answer.batchBytes > settings.resultBytesMax {
             throw Failure(
                 .resourceExhausted, at: .execute,
                 "the rows that the request returns are above limits.result_bytes (\(settings.resultBytesMax)); return fewer"

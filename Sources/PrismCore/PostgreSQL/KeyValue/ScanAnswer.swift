@@ -11,12 +11,19 @@ struct ScanAnswer {
     private var lastKey: [UInt8] = []
     /// Of the present part, in the arena.
     private var entries: [UnsafeMutablePointer<Prism__V1__Entry>] = []
-    /// Of the present part, about as many as it has on the wire.
-    private(set) var bytes = 0
+    /// Of the present part.
+    private var size = ScanPartSize()
+    var bytes: Int { size.bytes }
 
     init(_ message: Prism__V1__Scan) {
         limit = message.limit
         isKeysOnly = message.keys_only != 0
+    }
+
+    /// Whether the entry fits beside those of the present part.
+    func hasRoom(for row: ServerRow, bytesMax: Int) throws(Failure) -> Bool {
+        size.hasRoom(
+            key: try row.bytes(0).count, value: isKeysOnly ? 0 : try row.bytes(3).count, bytesMax: bytesMax)
     }
 
     mutating func append(_ row: ServerRow, in answer: AnswerBuilder) throws(Failure) {
@@ -37,7 +44,7 @@ struct ScanAnswer {
         }
         entries.append(entry)
         answered += 1
-        bytes += entry.pointee.key.len + entry.pointee.value.len + 16
+        size.add(key: entry.pointee.key.len, value: entry.pointee.value.len)
     }
 
     /// Puts the present part into the response, and begins the next one: the arena may be emptied once it is packed.
@@ -54,6 +61,6 @@ struct ScanAnswer {
         answer.response.pointee.payload_case = PRISM__V1__RESPONSE__PAYLOAD_SCAN
         answer.response.pointee.scan = result
         entries.removeAll(keepingCapacity: true)
-        bytes = 0
+        size = ScanPartSize()
     }
 }

@@ -263,6 +263,24 @@ struct EngineKeyValueTests {
         try with(harness.takeBodies().last) { #expect($0.scan?.pointee.cursor.isEmpty == true) }
     }
 
+    @Test("An entry that fits into a frame alone is scanned behind others too")
+    func longEntryBehindShort() throws {
+        let rows: [[[UInt8]?]] = [10, 850, 10, 10, 850, 850].map { count in
+            [Array("k".utf8), integer(1), nil, Array(repeating: 0x78, count: count)]
+        }
+        let harness = harness({ _ in .values(rows) }, { $0.limits.frameBytesMax = 1_000 })
+        harness.submit(TestRequest(id: 1, operation: 23, body: []))
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 part", "0 part", "0 part", "0 part", "0 OK"])
+        let counts = try harness.takeBodies().map { body in
+            try with(body) { answer in
+                let scan = try #require(answer.scan?.pointee)
+                return elements(scan.entries, scan.n_entries).map { $0?.pointee.value.len }
+            }
+        }
+        #expect(counts == [[10], [850], [10, 10], [850], [850]])
+    }
+
     @Test("Rows that Prism's statements cannot return are an internal failure, not a trap")
     func malformed() {
         let harness = harness { _ in .values([[[1, 2], nil]]) }

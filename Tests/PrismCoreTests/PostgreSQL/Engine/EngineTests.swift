@@ -460,6 +460,20 @@ struct EngineStreamTests {
         #expect(harness.engine.snapshot.idle == 1)
     }
 
+    @Test("A row that fits into a frame alone comes behind others too", arguments: [910, 930])
+    func longRowBehindShort(count: Int) {
+        let harness = EngineHarness { settings in
+            settings.limits.frameBytesMax = 1_000
+            settings.streamPartBytes = 500
+        }
+        harness.server.reply = { _ in
+            .values([10, count, 10, 10, count].map { [Array(repeating: 0x78, count: $0)] })
+        }
+        harness.submit(.query(1, "select 1"), readOnly: true)
+        harness.server.run()
+        #expect(harness.takeAnswers() == ["0 part", "0 part", "0 part", "0 part", "0 OK"])
+    }
+
     @Test("A stream that is not read ends when another request waits for its connection, which is then served")
     func givesWay() {
         let harness = EngineHarness { settings in
