@@ -181,4 +181,11 @@ struct LayerTests {
             try Configuration.load(file: "/dev/zero", environment: [:], overrides: Overrides())
         }
     }
+
+    @Test("a stream's window is never more than its connection's buffer, at which the stream would end")
+    func window() throws {
+        #expect(try load().limits.streamWindow == 256 << 10)
+        let small = try load(environment: ["PRISM_LIMITS_STREAM_WINDOW": "64MiB"])
+        #expect(small.limits.streamWindow == 8 << 20)
+    }
 }

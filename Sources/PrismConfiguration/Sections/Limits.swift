@@ -14,8 +14,10 @@ extension Configuration {
         public internal(set) var decodeBytes = 0
         /// Open transactions, all backends together.
         public internal(set) var transactions = 0
-        /// Bytes of a stream that wait for a client before its source pauses.
-        public internal(set) var streamWindowBytes = 0
+        /// As configured; what holds is `streamWindow`.
+        var streamWindowBytes = 0
+        /// Bytes of a stream that wait for a client before its source pauses. Of a smaller buffer it would end the stream instead.
+        public var streamWindow: Int { min(streamWindowBytes, bufferedBytesPerConnection) }
         /// How long a stream may wait for its client while others wait for its connection.
         public internal(set) var streamStallNanoseconds: UInt64 = 0
         public internal(set) var batchStatements = 0

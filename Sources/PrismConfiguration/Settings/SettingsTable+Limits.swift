@@ -42,7 +42,7 @@ extension SettingsTable {
         ).limit("`Begin` gets `RESOURCE_EXHAUSTED`, `NOT_EXECUTED`, with when to retry."),
         .size(
             "limits.stream_window", \.limits.streamWindowBytes, kib(256), in: kib(4)...mib(64),
-            "Bytes of one stream that may wait for the client."
+            "Bytes of one stream that may wait for the client; never more than `limits.buffered_bytes_per_connection`."
         ).limit("The stream's source pauses until the client has read."),
         .duration(
             "limits.stream_stall", \.limits.streamStallNanoseconds, seconds(1), in: milliseconds(10)...hours(24),

@@ -57,7 +57,7 @@ enum BackendFactory {
         options.groupWaitNanoseconds = sqlite.groupWaitNanoseconds
         options.queueRequestsMax = backend.queueRequests
         options.groupRequestsMax = sqlite.groupRequests
-        options.streamWindowBytes = limits.streamWindowBytes
+        options.streamWindowBytes = limits.streamWindow
         options.sweepIntervalNanoseconds = sqlite.sweepIntervalNanoseconds
         do {
             return .sqlite(

@@ -17,7 +17,7 @@ extension MultiplexerSettings {
         bufferedBytesMax = max(limits.frameBytes, limits.bufferedBytes / reactors)
         frameTimeoutNanoseconds = limits.frameTimeoutNanoseconds
         transactionsMax = max(1, limits.transactions / reactors)
-        streamWindowBytes = limits.streamWindowBytes
+        streamWindowBytes = limits.streamWindow
         streamStallNanoseconds = limits.streamStallNanoseconds
         defaultTimeoutNanoseconds = configuration.deadlines.defaultNanoseconds
         maximumTimeoutNanoseconds = configuration.deadlines.maximumNanoseconds

@@ -42,7 +42,7 @@ extension EngineSettings {
         isPooled = postgresql.pooled
         limits = WireLimits(configuration.limits)
         resultBytesMax = configuration.limits.resultBytes
-        streamWindowBytes = configuration.limits.streamWindowBytes
+        streamWindowBytes = configuration.limits.streamWindow
         idempotencyRetentionMilliseconds = configuration.idempotency.retentionNanoseconds / 1_000_000
         idempotencyAnswerBytesMax = configuration.idempotency.answerBytes
         // Many pods may start at once: none is to wait as another does.

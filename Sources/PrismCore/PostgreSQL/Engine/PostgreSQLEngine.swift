@@ -87,6 +87,7 @@ public final class PostgreSQLEngine<Port: PostgreSQLPort> {
             if session.nextJob === job {
                 session.nextJob = nil
                 job.isDetached = true
+                job.frame = nil
                 return .removed
             }
             if session.job === job {
