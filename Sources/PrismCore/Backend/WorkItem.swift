@@ -38,6 +38,7 @@ public struct WorkItem: Sendable {
         self.submittedNanoseconds = submittedNanoseconds
         self.frame = frame
     }
+
     /// The message, to be kept by somebody else; an empty one stays here.
     mutating func takeFrame() -> FrameBox {
         let taken = frame
