@@ -55,24 +55,11 @@ enum PlainRequest {
     private static let scannedFieldBytes = 32
 
     private static func get(_ bytes: UnsafeRawBufferPointer, _ arena: Arena) -> UnsafeMutablePointer<Prism__V1__Get>? {
-        guard let message = arena.allocate(Prism__V1__Get.self) else { return nil }
+        guard let message = arena.allocate(Prism__V1__Get.self), let fields = pair(bytes) else { return nil }
         prism__v1__get__init(message)
-        var fields = FieldReader(bytes)
-        var (hasNamespace, hasKey) = (false, false)
-        while fields.next() {
-            switch fields.tag {
-            case 1 << 3 | 2:
-                guard !hasNamespace else { return nil }
-                hasNamespace = true
-                message.pointee.namespace_ = ProtobufCBinaryData(borrowing: fields.bytes)
-            case 2 << 3 | 2:
-                guard !hasKey else { return nil }
-                hasKey = true
-                message.pointee.key = ProtobufCBinaryData(borrowing: fields.bytes)
-            default: return nil
-            }
-        }
-        return fields.isAtEnd ? message : nil
+        message.pointee.namespace_ = fields.first
+        message.pointee.key = fields.second
+        return message
     }
 
     private static func query(_ bytes: UnsafeRawBufferPointer, _ arena: Arena) -> UnsafeMutablePointer<
@@ -141,24 +128,34 @@ enum PlainRequest {
     private static func typed(
         _ bytes: UnsafeRawBufferPointer, _ arena: Arena
     ) -> UnsafeMutablePointer<Prism__V1__TypedText>? {
-        guard let message = arena.allocate(Prism__V1__TypedText.self) else { return nil }
+        guard let message = arena.allocate(Prism__V1__TypedText.self), let fields = pair(bytes) else { return nil }
         prism__v1__typed_text__init(message)
+        message.pointee.type = fields.first
+        message.pointee.text = fields.second
+        return message
+    }
+
+    /// The fields of a message that has two delimited ones, 1 and 2.
+    private static func pair(
+        _ bytes: UnsafeRawBufferPointer
+    ) -> (first: ProtobufCBinaryData, second: ProtobufCBinaryData)? {
+        let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+        var (first, second) = (empty, empty)
+        var (hasFirst, hasSecond) = (false, false)
         var fields = FieldReader(bytes)
-        var (hasType, hasText) = (false, false)
         while fields.next() {
             switch fields.tag {
             case 1 << 3 | 2:
-                guard !hasType else { return nil }
-                hasType = true
-                message.pointee.type = ProtobufCBinaryData(borrowing: fields.bytes)
+                guard !hasFirst else { return nil }
+                (hasFirst, first) = (true, fields.bytes)
             case 2 << 3 | 2:
-                guard !hasText else { return nil }
-                hasText = true
-                message.pointee.text = ProtobufCBinaryData(borrowing: fields.bytes)
+                guard !hasSecond else { return nil }
+                (hasSecond, second) = (true, fields.bytes)
             default: return nil
             }
         }
-        return fields.isAtEnd ? message : nil
+        guard fields.isAtEnd else { return nil }
+        return (ProtobufCBinaryData(borrowing: first), ProtobufCBinaryData(borrowing: second))
     }
 }
 
