@@ -114,14 +114,17 @@ class SignalTests(EndingCase):
                 self.assertEqual(server.wait(), 0, server.log)
                 self.assertEqual([state for state, _ in self.states(server)], states)
 
-    def waiting_for_its_file(self, config):
-        """A sidecar whose start waits for a file that is locked, and whoever holds the lock."""
+    def waiting_for_its_file(self, config, lock="exclusive"):
+        """A sidecar whose start waits for a file that is locked, and whoever holds the lock.
+
+        Behind an immediate lock SQLite itself does not wait: the file can be read, only the step to a write-ahead log cannot be made.
+        """
         directory = self.directory()
         path = os.path.join(directory, "data.db")
         holder = sqlite3.connect(path, isolation_level=None)
         self.addCleanup(holder.close)
         holder.execute("create table t (a)")
-        holder.execute("begin exclusive")
+        holder.execute(f"begin {lock}")
         server = Server(directory=directory, wait=False,
                         config=f"{config}backends:\n  - name: main\n    kind: sqlite\n    busy_timeout: 1h\n")
         self.addCleanup(server.close)
@@ -137,15 +140,16 @@ class SignalTests(EndingCase):
 
     def test_a_signal_ends_a_start_that_waits_for_a_locked_file(self):
         """The lock is held until the process has ended."""
-        for config, signals, states in (
-                ("drain:\n  mode: native\n", [signal.SIGTERM], ["DRAINING", "CANCELLING", "STOPPED"]),
-                ("drain:\n  mode: native\n", [signal.SIGINT], ["DRAINING", "CANCELLING", "STOPPED"]),
+        for config, signals, states, lock in (
+                ("drain:\n  mode: native\n", [signal.SIGTERM], ["DRAINING", "CANCELLING", "STOPPED"], "exclusive"),
+                ("drain:\n  mode: native\n", [signal.SIGTERM], ["DRAINING", "CANCELLING", "STOPPED"], "immediate"),
+                ("drain:\n  mode: native\n", [signal.SIGINT], ["DRAINING", "CANCELLING", "STOPPED"], "exclusive"),
                 ("drain:\n  mode: classic\n  quiet: 0s\n", [signal.SIGTERM],
-                 ["LAME_DUCK", "DRAINING", "CANCELLING", "STOPPED"]),
+                 ["LAME_DUCK", "DRAINING", "CANCELLING", "STOPPED"], "exclusive"),
                 ("drain:\n  mode: classic\n  quiet: 20s\n", [signal.SIGTERM, signal.SIGTERM],
-                 ["LAME_DUCK", "DRAINING", "CANCELLING", "STOPPED"])):
-            with self.subTest(config=config, signals=signals):
-                server, _ = self.waiting_for_its_file(config)
+                 ["LAME_DUCK", "DRAINING", "CANCELLING", "STOPPED"], "immediate")):
+            with self.subTest(config=config, signals=signals, lock=lock):
+                server, _ = self.waiting_for_its_file(config, lock)
                 for count, number in enumerate(signals, 1):
                     server.signal(number)
                     if count < len(signals):
@@ -157,7 +161,12 @@ class SignalTests(EndingCase):
                 self.assertFalse(os.path.exists(server.socket_path))
 
     def test_in_classic_mode_a_start_that_waits_goes_on_behind_sigterm_and_admits_all(self):
-        server, holder = self.waiting_for_its_file("drain:\n  mode: classic\n  quiet: 20s\n")
+        for lock in ("exclusive", "immediate"):
+            with self.subTest(lock=lock):
+                self.start_that_goes_on_behind_sigterm(lock)
+
+    def start_that_goes_on_behind_sigterm(self, lock):
+        server, holder = self.waiting_for_its_file("drain:\n  mode: classic\n  quiet: 20s\n", lock)
         server.signal()
         self.until_logged(server, "signal")
         holder.execute("rollback")

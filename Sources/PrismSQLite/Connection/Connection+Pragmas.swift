@@ -57,7 +57,11 @@ extension Connection {
 
     private func enterWriteAheadLog() throws(Failure) {
         let statement = try prepareTrusted("PRAGMA journal_mode=WAL")
-        let result = step(statement)
+        // Another that opens the same new file may be doing the same.
+        let result = StopState.retried(stop) {
+            statement.reset()
+            return step(statement)
+        }
         guard result == SQLITE_ROW else { throw failure(result, doing: "opening \(settings.path)") }
         guard let mode = sqlite3_column_text(statement.handle, 0), String(cString: mode) == "wal" else {
             throw Failure(

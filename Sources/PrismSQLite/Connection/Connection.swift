@@ -17,7 +17,7 @@ final class Connection: @unchecked Sendable {
     let settings: SQLiteSettings
     let handle: OpaquePointer
     let authorizer: UnsafeMutablePointer<Authorizer>
-    private let stop: UnsafeMutablePointer<StopState>
+    let stop: UnsafeMutablePointer<StopState>
     /// What client statements take of memory; nil: there was none to count it.
     private let account: OpaquePointer?
     private var thread = pthread_self()

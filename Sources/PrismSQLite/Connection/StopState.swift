@@ -11,6 +11,8 @@ struct StopState {
     var request: RequestState?
     var busyTimeoutMilliseconds = 0
     private var waitedMilliseconds = 0
+    /// By earlier attempts of the call that is made again.
+    private var waitedBeforeMilliseconds = 0
 
     init(busyTimeoutMilliseconds: Int) { self.busyTimeoutMilliseconds = busyTimeoutMilliseconds }
 
@@ -38,9 +40,23 @@ struct StopState {
         return call()
     }
 
+    /// Makes the call again while a lock is in its way. SQLite asks no busy handler where a lock that is held already would have
+    /// to grow, lest two wait for each other: the call has given up what it held, and all attempts share one busy timeout.
+    static func retried(_ state: UnsafeMutablePointer<StopState>, _ call: () -> Int32) -> Int32 {
+        state.pointee.waitedMilliseconds = 0
+        defer { state.pointee.waitedBeforeMilliseconds = 0 }
+        var attempt: Int32 = 0
+        while true {
+            let result = call()
+            attempt += 1
+            guard result & 0xff == SQLITE_BUSY, state.pointee.nap(attempt) else { return result }
+            state.pointee.waitedBeforeMilliseconds = state.pointee.waitedMilliseconds
+        }
+    }
+
     /// SQLite's own busy timeout would sleep through a deadline.
     private mutating func nap(_ attempt: Int32) -> Bool {
-        if attempt == 0 { waitedMilliseconds = 0 }
+        if attempt == 0 { waitedMilliseconds = waitedBeforeMilliseconds }
         guard waitedMilliseconds < busyTimeoutMilliseconds else { return false }
         if request?.isCancelled == true { return false }
         let milliseconds = min(Int(attempt) + 1, Self.longestNapMilliseconds)
