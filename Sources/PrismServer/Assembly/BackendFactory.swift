@@ -92,7 +92,7 @@ enum BackendFactory {
                 try PostgreSQLBackend(
                     options, number: number, reactors: shards.map(\.reactor),
                     sinks: shards.map { shard in
-                        { [completions = shard.completions] in completions.deliver($0, body: $1) }
+                        { [answers = shard.localAnswers] in answers.deliver($0, body: $1) }
                     }))
         } catch {
             throw StartError(message: "backend \(backend.name): \(error)", exitCode: Server.ExitCode.failed)

@@ -21,6 +21,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     let number: Int
     let reactor: Reactor
     let completions: CompletionMailbox
+    let localAnswers: LocalAnswers
     let commands = Mailbox<ShardCommand>(maximumMessages: 1_024)
     /// Clients that the first shard has accepted for this one; apart from the commands, which they must not crowd out.
     let arrivals = Mailbox<CInt>(maximumMessages: 1_024)
@@ -63,6 +64,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         reactor = try Reactor()
         completions = CompletionMailbox(reactor: reactor, bytesMax: max(settings.bufferedBytesMax, 64 << 20))
         multiplexer = Multiplexer(settings: settings, reactor: UInt8(truncatingIfNeeded: number))
+        localAnswers = LocalAnswers(multiplexer: multiplexer, mailbox: completions)
     }
 
     deinit { readBuffer.deallocate() }
@@ -112,7 +114,7 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         }
         if let token = BackendToken(rawValue: token) {
             if backends.indices.contains(token.backend) {
-                backends[token.backend].ready(token, events, reactor: UInt8(number))
+                localAnswers.duringTurn(now) { backends[token.backend].ready(token, events, reactor: UInt8(number)) }
             }
             return
         }
@@ -125,7 +127,8 @@ final class Shard: ReactorHandler, @unchecked Sendable {
     /// - Returns: how many there were.
     @discardableResult
     private func takeCompletions(_ now: UInt64) -> Int {
-        completions.drain { completion, body in
+        localAnswers.mailboxIsDrained()
+        return completions.drain { completion, body in
             guard let completion else { return }
             multiplexer.completed(completion, body: body, now: now)
             perform(now)
@@ -138,14 +141,17 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         multiplexer.advance(to: now)
         perform(now)
         settle(now)
+        _ = localAnswers.takeCount()
         var next = advanceBackends(now)
         // Backends on this thread may have answered by then, and are to be asked again about what follows from it.
         var rounds = 0
-        while rounds < Self.roundsPerTickMax, takeCompletions(now) > 0 {
+        while rounds < Self.roundsPerTickMax, localAnswers.takeCount() + takeCompletions(now) > 0 {
+            perform(now)
             settle(now)
             next = min(next, advanceBackends(now))
             rounds += 1
         }
+        if localAnswers.takeCount() > 0 { next = now }
         if !toFlush.isEmpty { next = now }
         next = min(next, multiplexer.nextDeadline)
         if let until = acceptPausedUntil {
@@ -173,7 +179,9 @@ final class Shard: ReactorHandler, @unchecked Sendable {
 
     private func advanceBackends(_ now: UInt64) -> UInt64 {
         var next = UInt64.max
-        for backend in backends { next = min(next, backend.advance(to: now, reactor: UInt8(number))) }
+        localAnswers.duringTurn(now) {
+            for backend in backends { next = min(next, backend.advance(to: now, reactor: UInt8(number))) }
+        }
         return next
     }
 
