@@ -10,8 +10,6 @@ public struct FrameBox: @unchecked Sendable {
     /// Only read after its making.
     private let storage: Storage
 
-    static let empty = FrameBox(UnsafeRawBufferPointer(start: nil, count: 0))
-
     public init(_ bytes: UnsafeRawBufferPointer) {
         self.init(count: bytes.count) { $0.copyMemory(from: bytes) }
     }

@@ -18,14 +18,14 @@ public struct WorkItem: Sendable {
     public let deadlineNanoseconds: UInt64
     /// When the session handed it over; CLOCK_MONOTONIC nanoseconds.
     public let submittedNanoseconds: UInt64
-    /// The message, to be decoded with `RequestMessage`.
-    public private(set) var frame: FrameBox
+    /// The message, to be decoded with `RequestMessage`; nil once somebody else keeps it.
+    public private(set) var frame: FrameBox?
 
     public init(
         reference: RequestReference, kind: OperationKind, isReadOnly: Bool, beginsLikeRead: Bool = false,
         transaction: TransactionReference, uid: UInt32, flow: Flow,
         deadlineNanoseconds: UInt64, submittedNanoseconds: UInt64,
-        frame: FrameBox
+        frame: consuming FrameBox
     ) {
         self.reference = reference
         self.kind = kind
@@ -39,10 +39,10 @@ public struct WorkItem: Sendable {
         self.frame = frame
     }
 
-    /// The message, to be kept by somebody else; an empty one stays here.
-    mutating func takeFrame() -> FrameBox {
-        let taken = frame
-        frame = .empty
+    /// The message, to be kept by somebody else.
+    mutating func takeFrame() -> FrameBox? {
+        var taken: FrameBox?
+        swap(&taken, &frame)
         return taken
     }
 }

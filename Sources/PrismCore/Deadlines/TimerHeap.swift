@@ -1,8 +1,8 @@
 /// Deadlines in order: a 4-ary heap that knows where each timer stands, so that cancelling one costs no more than adding it
 /// and nothing stale is left behind. Most requests add at the end and leave from anywhere.
-public struct TimerHeap: Sendable {
+struct TimerHeap: ~Copyable {
     /// What a timer belongs to.
-    public enum Kind: UInt8, Sendable {
+    enum Kind: UInt8, Sendable {
         case request
         case transactionIdle
         case transactionTotal
@@ -15,35 +15,33 @@ public struct TimerHeap: Sendable {
     }
 
     /// A timer that has come due.
-    public struct Due: Equatable, Sendable {
-        public let kind: Kind
-        public let index: Int
+    struct Due: Equatable, Sendable {
+        let kind: Kind
+        let index: Int
     }
 
-    private struct Node {
+    struct Node: BitwiseCopyable {
         var deadline: UInt64
         var timer: Int32
     }
 
-    private struct Timer {
+    struct Timer: BitwiseCopyable {
         var position: Int32
         var index: Int32
         var kind: Kind
     }
 
-    private var heap: [Node] = []
-    private var timers: [Timer] = []
-    private var free: [Int32] = []
+    private var heap = Cells<Node>()
+    private var timers = Cells<Timer>()
+    private var free = Cells<Int32>()
 
-    public init() {}
-
-    public var count: Int { heap.count }
+    var count: Int { heap.count }
 
     /// The earliest deadline, nanoseconds; `UInt64.max` without timers.
-    public var nextDeadline: UInt64 { heap.first?.deadline ?? .max }
+    var nextDeadline: UInt64 { heap.isEmpty ? .max : heap[0].deadline }
 
     /// Adds a timer; the answer names it for `cancel`.
-    public mutating func add(deadline: UInt64, kind: Kind, index: Int) -> Int32 {
+    mutating func add(deadline: UInt64, kind: Kind, index: Int) -> Int32 {
         let name: Int32
         let timer = Timer(position: Int32(heap.count), index: Int32(index), kind: kind)
         if let reused = free.popLast() {
@@ -59,24 +57,23 @@ public struct TimerHeap: Sendable {
     }
 
     /// Takes a timer out that has not come due.
-    public mutating func cancel(_ timer: Int32) {
+    mutating func cancel(_ timer: Int32) {
         remove(at: Int(timers[Int(timer)].position))
     }
 
     /// Takes the earliest timer if its time has come: never early.
-    public mutating func popDue(now: UInt64) -> Due? {
-        guard let first = heap.first, first.deadline <= now else { return nil }
-        let timer = timers[Int(first.timer)]
+    mutating func popDue(now: UInt64) -> Due? {
+        guard nextDeadline <= now, !heap.isEmpty else { return nil }
+        let timer = timers[Int(heap[0].timer)]
         remove(at: 0)
         return Due(kind: timer.kind, index: Int(timer.index))
     }
 
     private mutating func remove(at position: Int) {
         let name = heap[position].timer
-        let last = heap.removeLast()
+        guard let last = heap.popLast() else { return }
         if position < heap.count {
-            heap[position] = last
-            timers[Int(last.timer)].position = Int32(position)
+            place(last, at: position)
             siftDown(position)
             siftUp(Int(timers[Int(last.timer)].position))
         }
@@ -89,12 +86,10 @@ public struct TimerHeap: Sendable {
         while position > 0 {
             let parent = (position - 1) >> 2
             if heap[parent].deadline <= node.deadline { break }
-            heap[position] = heap[parent]
-            timers[Int(heap[position].timer)].position = Int32(position)
+            place(heap[parent], at: position)
             position = parent
         }
-        heap[position] = node
-        timers[Int(node.timer)].position = Int32(position)
+        place(node, at: position)
     }
 
     private mutating func siftDown(_ start: Int) {
@@ -107,10 +102,12 @@ public struct TimerHeap: Sendable {
             for child in first + 1..<max(first + 1, min(first + 4, heap.count))
             where heap[child].deadline < heap[smallest].deadline { smallest = child }
             if heap[smallest].deadline >= node.deadline { break }
-            heap[position] = heap[smallest]
-            timers[Int(heap[position].timer)].position = Int32(position)
+            place(heap[smallest], at: position)
             position = smallest
         }
+        place(node, at: position)
+    }
+    private mutating func place(_ node: Node, at position: Int) {
         heap[position] = node
         timers[Int(node.timer)].position = Int32(position)
     }

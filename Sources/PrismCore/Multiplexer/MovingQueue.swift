@@ -27,8 +27,9 @@ struct MovingQueue<Element>: ~Copyable {
     mutating func popFirst() -> Element? {
         guard count > 0 else { return nil }
         let place = base + head
-        head = (head + 1) & (capacity - 1)
         count -= 1
+        // From its beginning again where it can be: that memory is still in the cache.
+        head = count == 0 ? 0 : (head + 1) & (capacity - 1)
         return place.move()
     }
 

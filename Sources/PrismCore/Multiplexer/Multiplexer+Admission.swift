@@ -149,21 +149,23 @@ extension Multiplexer {
 
     /// A request of its own: straight to the backend.
     private func start(
-        _ slot: RequestSlot, of index: Int, _ request: RequestMessage, _ message: FrameBox, _ now: UInt64
+        _ slot: consuming RequestSlot, of index: Int, _ request: RequestMessage, _ message: consuming FrameBox,
+        _ now: UInt64
     ) {
+        let (kind, isReadOnly, deadline, backend) = (slot.kind, slot.isReadOnly, slot.deadline, Int(slot.backend))
         let position = enter(slot, of: index)
         var transaction = TransactionReference.none
-        if slot.kind == .begin {
+        if kind == .begin {
             transaction = transactionReference(
                 openTransaction(for: position, of: index, isReadOnly: request.isReadOnly))
         }
         let work = WorkItem(
-            reference: requestReference(position), kind: slot.kind, isReadOnly: slot.isReadOnly,
-            beginsLikeRead: !slot.isReadOnly && request.beginsLikeRead, transaction: transaction,
+            reference: requestReference(position), kind: kind, isReadOnly: isReadOnly,
+            beginsLikeRead: !isReadOnly && request.beginsLikeRead, transaction: transaction,
             uid: connections[index].peer.uid,
-            flow: clientClasses[connections[index].client].flow, deadlineNanoseconds: slot.deadline,
+            flow: clientClasses[connections[index].client].flow, deadlineNanoseconds: deadline,
             submittedNanoseconds: now, frame: message)
-        actions.append(.submit(backend: Int(slot.backend), work))
+        actions.append(.submit(backend: backend, work))
     }
 
     /// A request of a transaction: behind those sent before it.
@@ -182,13 +184,15 @@ extension Multiplexer {
     }
 
     /// Puts a request into the tables; it is in flight from now on.
-    private func enter(_ slot: RequestSlot, of index: Int) -> Int {
-        guard let position = requests.insert({ slot }) else { preconditionFailure("admission checks the table first") }
-        hold(Int(slot.frameBytes), for: index)
-        connections[index].frameBytes += Int(slot.frameBytes)
+    private func enter(_ slot: consuming RequestSlot, of index: Int) -> Int {
+        let frameBytes = Int(slot.frameBytes)
+        hold(frameBytes, for: index)
+        connections[index].frameBytes += frameBytes
         if slot.isAboveLimit { transactions[Int(slot.transaction)].aboveLimits += 1 }
-        requestIndex.insert(connection: index, id: slot.id, slot: position)
-        requests[position].timer = timers.add(deadline: slot.deadline, kind: .request, index: position)
+        let (id, deadline) = (slot.id, slot.deadline)
+        guard let position = requests.insert(slot) else { preconditionFailure("admission checks the table first") }
+        requestIndex.insert(connection: index, id: id, slot: position)
+        requests[position].timer = timers.add(deadline: deadline, kind: .request, index: position)
         let first = connections[index].firstRequest
         requests[position].nextInConnection = first
         if first >= 0 { requests[Int(first)].previousInConnection = Int32(position) }

@@ -19,8 +19,9 @@ extension Multiplexer {
 
     /// The front of a frame is in the input: reserves what is still to come, or stops reading.
     func reserveRoom(_ index: Int, _ now: UInt64) {
-        guard connections[index].state == .open, connections[index].room == .none, !connections[index].isReadingPaused,
-            let length = frontFrameBytes(index), length > settings.unreservedFrameBytes,
+        guard !connections[index].input.isEmpty, connections[index].state == .open, connections[index].room == .none,
+            !connections[index].isReadingPaused, let length = frontFrameBytes(index),
+            length > settings.unreservedFrameBytes,
             length > connections[index].input.count
         else { return }
         // With room it would have to be taken when it is whole.

@@ -55,6 +55,7 @@ extension Multiplexer {
     }
 
     private func keep(_ index: Int, _ bytes: UnsafeRawBufferPointer) {
+        guard !bytes.isEmpty else { return }
         connections[index].input.append(bytes)
         // What was reserved is counted already.
         let reserved = min(bytes.count, connections[index].reservedBytes)

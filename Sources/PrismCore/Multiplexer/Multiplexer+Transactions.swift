@@ -13,7 +13,7 @@ extension Multiplexer {
     /// A place for the transaction that a `Begin` opens.
     func openTransaction(for begin: Int, of index: Int, isReadOnly: Bool) -> Int {
         let slot = TransactionSlot(connection: Int32(index), backend: requests[begin].backend, isReadOnly: isReadOnly)
-        guard let transaction = transactions.insert({ slot }) else {
+        guard let transaction = transactions.insert(slot) else {
             preconditionFailure("admission checks the table first")
         }
         transactions[transaction].executing = Int32(begin)

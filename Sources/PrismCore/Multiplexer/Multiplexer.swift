@@ -104,9 +104,8 @@ public final class Multiplexer {
         let label = metrics.clientLabel(rule.label.isEmpty ? "uid \(peer.uid)" : rule.label)
         let client = clientClasses.join(identity, weight: rule.weight)
         guard
-            let index = connections.insert({
-                Connection(peer: peer, rule: rule, client: client, clientLabel: label)
-            })
+            let index = connections.insert(
+                Connection(peer: peer, rule: rule, client: client, clientLabel: label))
         else {
             clientClasses.leave(client)
             violated("a table with room took no connection")

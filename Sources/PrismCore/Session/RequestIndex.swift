@@ -1,19 +1,18 @@
 /// Finds a request in flight by its connection and the client's id: open addressing, linear probing, no tombstones.
-struct RequestIndex {
-    private struct Entry {
+struct RequestIndex: ~Copyable {
+    struct Entry: BitwiseCopyable {
         var id: UInt64
         var connection: Int32
         /// -1: free.
         var slot: Int32
     }
 
-    private var entries: [Entry]
-    private var mask: Int
+    private var entries: Cells<Entry>
+    private var mask: Int { entries.count - 1 }
     private(set) var count = 0
 
     init() {
-        entries = Array(repeating: Entry(id: 0, connection: 0, slot: -1), count: 256)
-        mask = 255
+        entries = Cells(repeating: Entry(id: 0, connection: 0, slot: -1), count: 256)
     }
 
     func find(connection: Int, id: UInt64) -> Int? {
@@ -68,9 +67,8 @@ struct RequestIndex {
     }
 
     private mutating func grow() {
-        let old = entries
-        entries = Array(repeating: Entry(id: 0, connection: 0, slot: -1), count: old.count * 2)
-        mask = entries.count - 1
-        for entry in old where entry.slot >= 0 { place(entry) }
+        var grown = Cells(repeating: Entry(id: 0, connection: 0, slot: -1), count: entries.count * 2)
+        swap(&grown, &entries)
+        for index in 0..<grown.count where grown[index].slot >= 0 { place(grown[index]) }
     }
 }

@@ -4,15 +4,15 @@ struct Slab<Element: ~Copyable>: ~Copyable {
     private static var chunkSize: Int { 1_024 }
 
     private var chunks: [UnsafeMutablePointer<Element>] = []
-    private var generations: [UInt32] = []
-    private var free: [Int32] = []
+    private var generations = Cells<UInt32>()
+    private var free = Cells<Int32>()
     let capacityMax: Int
     private(set) var count = 0
 
     init(capacityMax: Int) { self.capacityMax = capacityMax }
 
     deinit {
-        for index in generations.indices where generations[index] & 1 == 1 {
+        for index in 0..<generations.count where generations[index] & 1 == 1 {
             pointer(index).deinitialize(count: 1)
         }
         for chunk in chunks { chunk.deallocate() }
@@ -31,8 +31,14 @@ struct Slab<Element: ~Copyable>: ~Copyable {
 
     func generation(_ index: Int) -> UInt32 { generations[index] }
 
-    /// The place taken; nil when the table is full. The element is made only if there is a place.
-    mutating func insert(_ make: () -> Element) -> Int? {
+    /// The place taken; nil when the table is full.
+    mutating func insert(_ element: consuming Element) -> Int? {
+        guard let index = takePlace() else { return nil }
+        pointer(index).initialize(to: element)
+        return index
+    }
+
+    private mutating func takePlace() -> Int? {
         guard count < capacityMax else { return nil }
         let index: Int
         if let reused = free.popLast() {
@@ -44,7 +50,6 @@ struct Slab<Element: ~Copyable>: ~Copyable {
         }
         generations[index] &+= 1
         count += 1
-        pointer(index).initialize(to: make())
         return index
     }
 

@@ -66,7 +66,7 @@ final class Ledger {
     /// The serial that a request carries; 0: a mutated frame's, of which nothing is known.
     func knownSerial(of work: WorkItem) -> Int {
         let arena = Arena(limitBytes: 1 << 20, firstBlockBytes: 8 << 10)
-        guard let request = RequestMessage(work.frame.bytes, in: arena),
+        guard let frame = work.frame, let request = RequestMessage(frame.bytes, in: arena),
             let serial = Int(String(decoding: request.traceparent, as: UTF8.self)), serial > 0,
             serial <= requests.count
         else { return 0 }

@@ -49,7 +49,7 @@ import Testing
         var stale: [(index: Int, generation: UInt32)] = []
         for step in 0..<1_000 {
             if random.chance(2) {
-                let index = slab.insert { step }
+                let index = slab.insert(step)
                 #expect((index == nil) == (model.count == 40))
                 guard let index else { continue }
                 #expect(model[index] == nil, "a place was given twice")
@@ -80,7 +80,7 @@ import Testing
         weak var weakToken: Token?
         do {
             var slab = Slab<Token>(capacityMax: 5_000)
-            for _ in 0..<3_000 { _ = slab.insert { Token() } }
+            for _ in 0..<3_000 { _ = slab.insert(Token()) }
             weakToken = slab[2_500]
             #expect(weakToken != nil)
             slab.remove(0)

@@ -96,7 +96,7 @@ final class Job {
 
     init(_ item: consuming WorkItem) {
         frame = item.takeFrame()
-        self.item = item
+        self.item = consume item
     }
 
     var reference: RequestReference { item.reference }
