@@ -4,7 +4,8 @@
 /// What this one accepts is what that one makes of the same bytes; of all else it says nothing (nil), and that one is asked.
 /// Structures come from the arena; what they point to stays in the frame.
 enum PlainRequest {
-    static func decode(_ frame: UnsafeRawBufferPointer, in arena: Arena) -> UnsafePointer<Prism__V1__Request>? {
+    static func decode(_ frame: UnsafeRawBufferPointer, in arena: borrowing Arena) -> UnsafePointer<Prism__V1__Request>?
+    {
         guard let message = arena.allocate(Prism__V1__Request.self) else { return nil }
         prism__v1__request__init(message)
         var operation = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -54,7 +55,9 @@ enum PlainRequest {
     /// protobuf-c's ScannedMember.
     private static let scannedFieldBytes = 32
 
-    private static func get(_ bytes: UnsafeRawBufferPointer, _ arena: Arena) -> UnsafeMutablePointer<Prism__V1__Get>? {
+    private static func get(_ bytes: UnsafeRawBufferPointer, _ arena: borrowing Arena) -> UnsafeMutablePointer<
+        Prism__V1__Get
+    >? {
         guard let message = arena.allocate(Prism__V1__Get.self), let fields = pair(bytes) else { return nil }
         prism__v1__get__init(message)
         message.pointee.namespace_ = fields.first
@@ -62,12 +65,13 @@ enum PlainRequest {
         return message
     }
 
-    private static func query(_ bytes: UnsafeRawBufferPointer, _ arena: Arena) -> UnsafeMutablePointer<
+    private static func query(_ bytes: UnsafeRawBufferPointer, _ arena: borrowing Arena) -> UnsafeMutablePointer<
         Prism__V1__Query
     >? {
         guard let message = arena.allocate(Prism__V1__Query.self) else { return nil }
         prism__v1__query__init(message)
         var fields = FieldReader(bytes)
+        var first = fields
         var (hasSQL, hasStatement, count) = (false, false, 0)
         while fields.next() {
             switch fields.tag {
@@ -75,7 +79,9 @@ enum PlainRequest {
                 guard !hasSQL else { return nil }
                 hasSQL = true
                 message.pointee.sql = ProtobufCBinaryData(borrowing: fields.bytes)
-            case 2 << 3 | 2: count += 1
+            case 2 << 3 | 2:
+                if count == 0 { first = fields }
+                count += 1
             case 4 << 3 | 2:
                 guard !hasStatement else { return nil }
                 hasStatement = true
@@ -88,20 +94,19 @@ enum PlainRequest {
         guard let values = arena.allocate(Prism__V1__Value.self, count: count),
             let pointers = arena.allocate(UnsafeMutablePointer<Prism__V1__Value>?.self, count: count)
         else { return nil }
-        fields = FieldReader(bytes)
-        while fields.next() {
-            guard fields.tag == 2 << 3 | 2 else { continue }
+        repeat {
+            guard first.tag == 2 << 3 | 2 else { continue }
             let value = values + message.pointee.n_parameters
-            guard fill(value, fields.bytes, arena) else { return nil }
+            guard fill(value, first.bytes, arena) else { return nil }
             pointers[message.pointee.n_parameters] = value
             message.pointee.n_parameters += 1
-        }
+        } while first.next()
         message.pointee.parameters = pointers
         return message
     }
 
     private static func fill(
-        _ value: UnsafeMutablePointer<Prism__V1__Value>, _ bytes: UnsafeRawBufferPointer, _ arena: Arena
+        _ value: UnsafeMutablePointer<Prism__V1__Value>, _ bytes: UnsafeRawBufferPointer, _ arena: borrowing Arena
     ) -> Bool {
         prism__v1__value__init(value)
         var fields = FieldReader(bytes)
@@ -126,7 +131,7 @@ enum PlainRequest {
     }
 
     private static func typed(
-        _ bytes: UnsafeRawBufferPointer, _ arena: Arena
+        _ bytes: UnsafeRawBufferPointer, _ arena: borrowing Arena
     ) -> UnsafeMutablePointer<Prism__V1__TypedText>? {
         guard let message = arena.allocate(Prism__V1__TypedText.self), let fields = pair(bytes) else { return nil }
         prism__v1__typed_text__init(message)

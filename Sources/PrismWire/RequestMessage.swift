@@ -3,7 +3,7 @@ public struct RequestMessage {
     public let pointer: UnsafePointer<Prism__V1__Request>
 
     /// Decodes one message. Nil: not decodable, or above the arena's limit.
-    public init?(_ bytes: UnsafeRawBufferPointer, in arena: Arena) {
+    public init?(_ bytes: UnsafeRawBufferPointer, in arena: borrowing Arena) {
         guard
             let message = prism__v1__request__unpack(
                 arena.allocator, bytes.count, bytes.bindMemory(to: UInt8.self).baseAddress)
@@ -13,7 +13,7 @@ public struct RequestMessage {
 
     /// The same, without copying what plain requests hold: valid only as long as `frame` as well. Nil where the other is: a backend
     /// decodes the frame again, as a whole, and must not be the first to find that it needs more than the limit.
-    public init?(borrowing frame: UnsafeRawBufferPointer, in arena: Arena) {
+    public init?(borrowing frame: UnsafeRawBufferPointer, in arena: borrowing Arena) {
         let mark = arena.mark
         if let plain = PlainRequest.decode(frame, in: arena),
             arena.hasRoom(for: PlainRequest.moreBytesToCopy(plain, of: frame))

@@ -128,9 +128,13 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
             id: id, element: element, flow: lane, since: now,
             end: min(deadline, saturatingSum(now, acquireTimeoutNanoseconds)), previous: lanes[lane].tail, next: -1,
             older: newest, newer: -1)
-        if lanes[lane].tail < 0 { lanes[lane].head = index } else { slots[lanes[lane].tail].next = index }
-        lanes[lane].tail = index
-        lanes[lane].count += 1
+        let previous = lanes.withUnsafeMutableBufferPointer { lanes in
+            defer { lanes[lane].tail = index }
+            if lanes[lane].tail < 0 { lanes[lane].head = index }
+            lanes[lane].count += 1
+            return lanes[lane].tail
+        }
+        if previous >= 0 { slots[previous].next = index }
         if newest < 0 { oldest = index } else { slots[newest].newer = index }
         newest = index
         slotByID[id] = index
@@ -150,10 +154,10 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     private mutating func pop(_ lane: Int, _ now: UInt64, _ fits: (Element) -> Bool) -> Element? {
         judge(lane, now)
         let index = lanes[lane].isOverloaded ? lanes[lane].tail : lanes[lane].head
-        guard let id = slots[index].id, let element = slots[index].element, fits(element) else { return nil }
+        guard let element = slots[index].element, fits(element) else { return nil }
         charge(lane)
         drain.departed(now: now)
-        remove(id)
+        remove(at: index)
         return element
     }
 
@@ -165,18 +169,36 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     /// Takes the element with this identity, wherever it stands.
     @discardableResult
     public mutating func remove(_ id: ID) -> Element? {
-        guard let index = slotByID.removeValue(forKey: id) else { return nil }
-        let slot = slots[index]
-        let lane = slot.flow
-        if slot.previous < 0 { lanes[lane].head = slot.next } else { slots[slot.previous].next = slot.next }
-        if slot.next < 0 { lanes[lane].tail = slot.previous } else { slots[slot.next].previous = slot.previous }
-        if slot.older < 0 { oldest = slot.newer } else { slots[slot.older].newer = slot.newer }
-        if slot.newer < 0 { newest = slot.older } else { slots[slot.newer].older = slot.older }
-        slots[index] = Slot(next: freeSlot)
+        guard let index = slotByID[id] else { return nil }
+        let element = slots[index].element
+        remove(at: index)
+        return element
+    }
+
+    private mutating func remove(at index: Int) {
+        let (lane, older, newer) = (slots[index].flow, slots[index].older, slots[index].newer)
+        if let id = slots[index].id { slotByID.removeValue(forKey: id) }
+        if older < 0 { oldest = newer }
+        if newer < 0 { newest = older }
+        // At once: what an array asks at every change, whether it is shared, was a good part of a request's way through the queue.
+        let isLast = slots.withUnsafeMutableBufferPointer { slots in
+            let (previous, next) = (slots[index].previous, slots[index].next)
+            if older >= 0 { slots[older].newer = newer }
+            if newer >= 0 { slots[newer].older = older }
+            if previous >= 0 { slots[previous].next = next }
+            if next >= 0 { slots[next].previous = previous }
+            slots[index].id = nil
+            slots[index].element = nil
+            slots[index].next = freeSlot
+            return lanes.withUnsafeMutableBufferPointer { lanes in
+                if previous < 0 { lanes[lane].head = next }
+                if next < 0 { lanes[lane].tail = previous }
+                lanes[lane].count -= 1
+                return lanes[lane].count == 0
+            }
+        }
         freeSlot = index
-        lanes[lane].count -= 1
-        if lanes[lane].count == 0 { removeLane(lane) }
-        return slot.element
+        if isLast { removeLane(lane) }
     }
 
     /// Takes one that has waited longer than the acquire timeout. Nil: nobody has.
@@ -222,15 +244,15 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     /// CoDel's test: a queue is overloaded when for an interval not even the shortest wait came down to the target. First
     /// come, first served, the shortest wait is that of the oldest.
     private mutating func judge(_ lane: Int, _ now: UInt64) {
-        let oldest = slots[lanes[lane].head]
-        let target = max(QueueRules.targetNanoseconds, (oldest.end - min(oldest.end, oldest.since)) / 4)
-        guard now >= saturatingSum(oldest.since, target) else {
-            lanes[lane].slowSince = nil
+        let (since, end) = (slots[lanes[lane].head].since, slots[lanes[lane].head].end)
+        let target = max(QueueRules.targetNanoseconds, (end - min(end, since)) / 4)
+        guard now >= saturatingSum(since, target) else {
+            if lanes[lane].slowSince != nil { lanes[lane].slowSince = nil }
             return setOverloaded(lane, false)
         }
-        let since = lanes[lane].slowSince ?? now
-        lanes[lane].slowSince = since
-        if now >= saturatingSum(since, QueueRules.intervalNanoseconds) { setOverloaded(lane, true) }
+        let slowSince = lanes[lane].slowSince ?? now
+        lanes[lane].slowSince = slowSince
+        if now >= saturatingSum(slowSince, QueueRules.intervalNanoseconds) { setOverloaded(lane, true) }
     }
 
     mutating func setOverloaded(_ lane: Int, _ isOverloaded: Bool) {

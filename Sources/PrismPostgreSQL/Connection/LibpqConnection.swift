@@ -38,7 +38,6 @@ final class LibpqConnection {
     /// Of the oldest command.
     private var columns: ServerColumns?
     private var columnCache = ColumnCache()
-    private var values: [UnsafeRawBufferPointer] = []
     /// A connection that has had a larger message is not used again.
     private static let messageBytesKeptMax = 2 << 20
     /// The largest message so far, bytes: libpq's buffer grows to hold one, and does not shrink.
@@ -236,24 +235,27 @@ final class LibpqConnection {
         _ reference: ServerConnectionReference, _ events: Events, now: UInt64
     ) {
         let columns = columns ?? columnCache.columns(of: command, result)
-        self.columns = columns
-        let count = Int32(clamping: columns.columns.count)
-        for row in 0..<PQntuples(result) {
-            values.removeAll(keepingCapacity: values.capacity <= 4_096)
-            for column in 0..<count {
-                if PQgetisnull(result, row, column) != 0 {
-                    values.append(UnsafeRawBufferPointer(start: nil, count: 0))
-                } else {
-                    values.append(
-                        UnsafeRawBufferPointer(
-                            start: PQgetvalue(result, row, column), count: Int(PQgetlength(result, row, column))))
+        if !isLast { self.columns = columns }
+        let isTold = withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: columns.columns.count) {
+            values in
+            for row in 0..<PQntuples(result) {
+                for index in 0..<values.count {
+                    let column = Int32(truncatingIfNeeded: index)
+                    let isNull = PQgetisnull(result, row, column) != 0
+                    values.initializeElement(
+                        at: index,
+                        to: isNull
+                            ? UnsafeRawBufferPointer(start: nil, count: 0)
+                            : UnsafeRawBufferPointer(
+                                start: PQgetvalue(result, row, column), count: Int(PQgetlength(result, row, column))))
                 }
+                let row = ServerRow(columns: columns, values: UnsafeBufferPointer(values))
+                events.received(reference, .row(row), now: now)
+                if isClosed { return false }
             }
-            values.withUnsafeBufferPointer {
-                events.received(reference, .row(ServerRow(columns: columns, values: $0)), now: now)
-            }
-            if isClosed { return }
+            return true
         }
+        guard isTold else { return }
         guard isLast else { return }
         isFirstComplete = true
         events.received(reference, .complete(columns: columns, tag: tag(result)), now: now)
@@ -270,7 +272,7 @@ final class LibpqConnection {
     /// libpq has begun on the oldest command: asks for its rows one by one. Refused in a batch that has failed, where nothing
     /// but `.skipped` comes.
     private func beginFirst() {
-        columns = nil
+        if columns != nil { columns = nil }
         readsForFirst = 0
         if let command = sent.first, command.isOneByOne { _ = PQsetSingleRowMode(pointer) }
     }

@@ -102,6 +102,7 @@ extension PostgreSQLEngine {
         var bytes = 0
         let idle = shared.runners.reduce(1) { $0 + ($1 == .idle ? 1 : 0) }
         let most = min(settings.sharedBatchMax, max(settings.sharedBatchMin, (shared.queue.count + idle - 1) / idle))
+        jobs.reserveCapacity(min(most, shared.queue.count))
         while jobs.count < most, bytes < settings.bytesPerRoundMax, let waiter = shared.queue.pop(now: context.now) {
             guard let job = job(waiter.reference), !job.isDetached else { continue }
             bytes += job.frame?.bytes.count ?? 0

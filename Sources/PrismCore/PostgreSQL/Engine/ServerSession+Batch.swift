@@ -90,60 +90,75 @@ extension ServerSession {
 
     // MARK: receiving
 
-    private func withMember(_ index: Int, _ body: (Job) throws(Failure) -> Void) {
-        guard let member = batch?.members[index], member.isAttached, !member.isRefused else { return }
-        let job = member.job
-        do throws(Failure) {
-            if batch?.current != index {
-                batch?.current = index
-                answer.reset()
-                if job.item.kind == .query { results.columns = nil } else { results = UnitResults() }
-                if job.item.kind == .getMany {
-                    results.keyValue.found = try answer.makeGetResults(count: job.keyCount)
+    /// The member that is being answered; nil: its answer is not wanted, or cannot be given from here.
+    private func openMember(_ index: Int) -> Job? {
+        guard let job = batch?.wantedJob(index) else { return nil }
+        if batch?.current != index {
+            batch?.current = index
+            answer.reset()
+            if job.item.kind == .query {
+                if results.columns != nil { results.columns = nil }
+            } else {
+                results = UnitResults()
+                guard job.item.kind != .getMany || makeRoom(for: job) else {
+                    refuseMember(index)
+                    return nil
                 }
             }
-            try body(job)
-        } catch {
-            refuseMember(index)
         }
+        return job
+    }
+
+    private func makeRoom(for job: Job) -> Bool {
+        do throws(Failure) {
+            results.keyValue.found = try answer.makeGetResults(count: job.keyCount)
+            return true
+        } catch { return false }
     }
 
     /// Its answer cannot be given from here: alone it can, or fails with the right words.
     private func refuseMember(_ index: Int) {
-        guard let member = batch?.members[index] else { return }
+        guard let job = batch?.members[index].job else { return }
         batch?.members[index].isRefused = true
-        context.wasLarge(member.job)
+        context.wasLarge(job)
         results = UnitResults()
         answer.reset()
     }
 
     func received(_ row: ServerRow, ofMember index: Int) {
-        withMember(index) { job throws(Failure) in
+        guard let job = openMember(index) else { return }
+        do throws(Failure) {
             if job.item.kind == .query {
-                let columns = results.columns ?? context.describe(row.columns)
-                results.columns = columns
-                try answer.rows.append(row, columns, bytesMax: settings.sharedResultBytesMax)
+                try answer.rows.append(row, describe(row.columns), bytesMax: settings.sharedResultBytesMax)
             } else {
                 try receivedKeyValueRow(row, 0, job)
             }
-        }
+        } catch { refuseMember(index) }
+    }
+
+    /// Of the present member's rows. What does not stay as it is, is kept until its end only.
+    private func describe(_ columns: ServerColumns?) -> ResultColumns {
+        if let described = columns?.described { return described }
+        let described = results.columns ?? context.describe(columns)
+        results.columns = described
+        return described
     }
 
     func memberCompleted(_ index: Int, _ columns: ServerColumns?, _ tag: CommandTag) {
         batch?.completed = index + 1
-        withMember(index) { job throws(Failure) in
-            let start = output.count
-            let bytesMax = settings.sharedResultBytesMax
+        guard let job = openMember(index) else { return }
+        let start = output.count
+        let bytesMax = settings.sharedResultBytesMax
+        do throws(Failure) {
             if job.item.kind == .query {
-                let columns = results.columns ?? context.describe(columns)
-                try answer.packRows(columns, tag, into: &output, bytesMax: bytesMax)
+                try answer.packRows(describe(columns), tag, into: &output, bytesMax: bytesMax)
             } else {
                 try keyValueCompleted(0, job)
                 try setKeyValue(job)
                 try answer.pack(into: &output, bytesMax: bytesMax)
             }
             batch?.members[index].answer = start..<output.count
-        }
+        } catch { refuseMember(index) }
     }
 
     // MARK: the end

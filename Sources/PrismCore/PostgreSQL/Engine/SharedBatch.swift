@@ -44,6 +44,12 @@ struct SharedBatch {
     /// After the guard, a cancel has as long to be obeyed: then its members do not wait for it.
     static let stopNanoseconds: UInt64 = 100_000_000
 
+    /// Of a member whose answer is wanted from here.
+    func wantedJob(_ index: Int) -> Job? {
+        guard !members[index].isRefused, members[index].isAttached else { return nil }
+        return members[index].job
+    }
+
     var attachedCount: Int { members.reduce(0) { $0 + ($1.isAttached ? 1 : 0) } }
 }
 

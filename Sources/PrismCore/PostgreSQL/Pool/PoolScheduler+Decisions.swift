@@ -14,6 +14,7 @@ extension PoolScheduler {
 
     /// Connects that the pool would begin if no backoff kept it: for those who wait beyond the connects under way, to
     /// fill the minimum, to probe. One at a time until a connect has succeeded again.
+    @inline(__always)
     var connectsWanted: Int {
         guard !isStopping else { return 0 }
         let used = idle + leased + connecting

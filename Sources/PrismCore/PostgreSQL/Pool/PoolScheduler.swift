@@ -172,6 +172,7 @@ public struct PoolScheduler: Sendable {
     public func retryAfterNanoseconds(now: UInt64) -> UInt64 { waiters.retryAfterNanoseconds(now: now) }
 
     /// When `advance` has something to do; `.max`: never. 0 until the first call has filled the pool to its minimum.
+    @inline(__always)
     public var nextDeadline: UInt64 {
         var earliest = waiters.nextExpiryNanoseconds ?? .max
         var index = idleFirst
