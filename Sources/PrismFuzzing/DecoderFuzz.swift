@@ -42,8 +42,28 @@ enum DecoderFuzz {
     private static func problem(borrowing body: UnsafeRawBufferPointer) -> String? {
         let arenas = (Arena(limitBytes: 64 << 20), Arena(limitBytes: 64 << 20))
         let copied = RequestMessage(body, in: arenas.0).map(pack)
-        let borrowed = RequestMessage(borrowing: body, in: arenas.1).map(pack)
-        return copied == borrowed ? nil : "a message read in place is another one: \(hexadecimal([UInt8](body)))"
+        let borrowed = RequestMessage(borrowing: body, in: arenas.1)
+        guard copied == borrowed.map(pack) else {
+            return "a message read in place is another one: \(hexadecimal([UInt8](body)))"
+        }
+        guard let borrowed, let operation = borrowed.operation, let kind = borrowed.kind else { return nil }
+        let alone = RequestMessage(operation: operation, kind: kind, in: arenas.0)
+        return alone.map(pack) == packOperation(borrowed)
+            ? nil : "an operation read alone is another one: \(hexadecimal([UInt8](body)))"
+    }
+
+    /// Without what stands beside the operation.
+    private static func packOperation(_ request: RequestMessage) -> [UInt8] {
+        var message = request.pointer.pointee
+        message.id = 0
+        message.timeout_microseconds = 0
+        message.deadline_nanoseconds = 0
+        message.backend = ProtobufCBinaryData()
+        message.transaction = 0
+        message.read_only = 0
+        message.idempotency_key = ProtobufCBinaryData()
+        message.traceparent = ProtobufCBinaryData()
+        return withUnsafePointer(to: message) { pack($0) }
     }
 
     /// Packed again and read again, a message is the same, and judged the same.
@@ -94,10 +114,12 @@ enum DecoderFuzz {
         bytes.prefix(200).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
-    private static func pack(_ request: RequestMessage) -> [UInt8] {
-        let size = prism__v1__request__get_packed_size(request.pointer)
+    private static func pack(_ request: RequestMessage) -> [UInt8] { pack(request.pointer) }
+
+    private static func pack(_ request: UnsafePointer<Prism__V1__Request>) -> [UInt8] {
+        let size = prism__v1__request__get_packed_size(request)
         return [UInt8](unsafeUninitializedCapacity: size) { target, count in
-            count = target.baseAddress.map { prism__v1__request__pack(request.pointer, $0) } ?? 0
+            count = target.baseAddress.map { prism__v1__request__pack(request, $0) } ?? 0
         }
     }
 }

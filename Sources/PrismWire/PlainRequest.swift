@@ -4,11 +4,12 @@
 /// What this one accepts is what that one makes of the same bytes; of all else it says nothing (nil), and that one is asked.
 /// Structures come from the arena; what they point to stays in the frame.
 enum PlainRequest {
-    static func decode(_ frame: UnsafeRawBufferPointer, in arena: borrowing Arena) -> UnsafePointer<Prism__V1__Request>?
-    {
+    /// - Parameter operation: gets where the operation stands in the frame.
+    static func decode(
+        _ frame: UnsafeRawBufferPointer, in arena: borrowing Arena, operation: inout UnsafeRawBufferPointer
+    ) -> UnsafePointer<Prism__V1__Request>? {
         guard let message = arena.allocate(Prism__V1__Request.self) else { return nil }
         prism__v1__request__init(message)
-        var operation = UnsafeRawBufferPointer(start: nil, count: 0)
         var fields = FieldReader(frame)
         var seen: UInt32 = 0
         while fields.next() {
@@ -32,17 +33,33 @@ enum PlainRequest {
             default: return nil
             }
         }
-        guard fields.isAtEnd else { return nil }
+        return fields.isAtEnd && fill(message, operation, arena) ? UnsafePointer(message) : nil
+    }
+
+    /// Nothing but the operation, of a request that was found plain before.
+    static func decode(
+        operation: UnsafeRawBufferPointer, kind: OperationKind, in arena: borrowing Arena
+    ) -> UnsafePointer<Prism__V1__Request>? {
+        guard let message = arena.allocate(Prism__V1__Request.self) else { return nil }
+        prism__v1__request__init(message)
+        message.pointee.operation_case = Prism__V1__Request__OperationCase(UInt32(kind.rawValue))
+        return fill(message, operation, arena) ? UnsafePointer(message) : nil
+    }
+
+    private static func fill(
+        _ message: UnsafeMutablePointer<Prism__V1__Request>, _ operation: UnsafeRawBufferPointer,
+        _ arena: borrowing Arena
+    ) -> Bool {
         switch message.pointee.operation_case {
         case PRISM__V1__REQUEST__OPERATION_QUERY:
-            guard let query = query(operation, arena) else { return nil }
+            guard let query = query(operation, arena) else { return false }
             message.pointee.query = query
         case PRISM__V1__REQUEST__OPERATION_GET:
-            guard let get = get(operation, arena) else { return nil }
+            guard let get = get(operation, arena) else { return false }
             message.pointee.get = get
-        default: return nil
+        default: return false
         }
-        return UnsafePointer(message)
+        return true
     }
 
     /// What protobuf-c needs beside, at the most: copies of everything, and a list of a message's fields, which it doubles as it grows.

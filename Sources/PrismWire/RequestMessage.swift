@@ -1,6 +1,8 @@
 /// A decoded request. Borrows the arena it was decoded in: valid until that arena's next `reset()`.
 public struct RequestMessage {
     public let pointer: UnsafePointer<Prism__V1__Request>
+    /// Where the operation stands in the frame of a plain request; nil: the frame has to be decoded as a whole.
+    public let operation: UnsafeRawBufferPointer?
 
     /// Decodes one message. Nil: not decodable, or above the arena's limit.
     public init?(_ bytes: UnsafeRawBufferPointer, in arena: borrowing Arena) {
@@ -9,23 +11,35 @@ public struct RequestMessage {
                 arena.allocator, bytes.count, bytes.bindMemory(to: UInt8.self).baseAddress)
         else { return nil }
         pointer = UnsafePointer(message)
+        operation = nil
     }
 
     /// The same, without copying what plain requests hold: valid only as long as `frame` as well. Nil where the other is: a backend
     /// decodes the frame again, as a whole, and must not be the first to find that it needs more than the limit.
     public init?(borrowing frame: UnsafeRawBufferPointer, in arena: borrowing Arena) {
         let mark = arena.mark
-        if let plain = PlainRequest.decode(frame, in: arena),
+        var operation = UnsafeRawBufferPointer(start: nil, count: 0)
+        if let plain = PlainRequest.decode(frame, in: arena, operation: &operation),
             arena.hasRoom(for: PlainRequest.moreBytesToCopy(plain, of: frame))
         {
-            self.init(plain)
+            self.init(plain, operation)
         } else {
             arena.rewind(to: mark)
             self.init(frame, in: arena)
         }
     }
 
-    private init(_ pointer: UnsafePointer<Prism__V1__Request>) { self.pointer = pointer }
+    /// The operation alone, without what stands beside it, of a request that was plain when it was decoded first. Borrows what it is
+    /// decoded from.
+    public init?(operation: UnsafeRawBufferPointer, kind: OperationKind, in arena: borrowing Arena) {
+        guard let plain = PlainRequest.decode(operation: operation, kind: kind, in: arena) else { return nil }
+        self.init(plain, operation)
+    }
+
+    private init(_ pointer: UnsafePointer<Prism__V1__Request>, _ operation: UnsafeRawBufferPointer) {
+        self.pointer = pointer
+        self.operation = operation
+    }
 
     public var id: UInt64 { pointer.pointee.id }
     public var timeoutMicroseconds: UInt64 { pointer.pointee.timeout_microseconds }

@@ -14,12 +14,25 @@ import Testing
 
     /// What is made of it in place; nil: not plain.
     private func plain(_ frame: [UInt8]) -> [UInt8]? {
-        frame.withUnsafeBytes { bytes in PlainRequest.decode(bytes, in: arena).map(packed) }
+        frame.withUnsafeBytes { bytes in
+            var operation = UnsafeRawBufferPointer(start: nil, count: 0)
+            return PlainRequest.decode(bytes, in: arena, operation: &operation).map(packed)
+        }
     }
 
     /// What protobuf-c makes of it; nil: not decodable.
     private func decoded(_ frame: [UInt8]) -> [UInt8]? {
         frame.withUnsafeBytes { bytes in RequestMessage(bytes, in: arena).map { packed($0.pointer) } }
+    }
+
+    /// What is made of its operation alone; nil: it is not plain.
+    private func operationAlone(_ frame: [UInt8]) -> [UInt8]? {
+        frame.withUnsafeBytes { bytes in
+            guard let request = RequestMessage(borrowing: bytes, in: arena), let operation = request.operation,
+                let kind = request.kind
+            else { return nil }
+            return RequestMessage(operation: operation, kind: kind, in: arena).map { packed($0.pointer) }
+        }
     }
 
     private func borrowed(_ frame: [UInt8]) -> [UInt8]? {
@@ -98,10 +111,12 @@ import Testing
         var plainOnes = 0
         for _ in 0..<40 {
             arena.reset()
-            let frame = request(&random)
+            let (header, operation) = (header(&random), operation(&random))
+            let frame = random.below(8) == 0 ? operation + header : header + operation
             if let plain = plain(frame) {
                 plainOnes += 1
                 #expect(plain == decoded(frame))
+                #expect(try #require(operationAlone(frame)) == decoded(operation))
             }
             #expect(try #require(borrowed(frame)) == decoded(frame))
         }

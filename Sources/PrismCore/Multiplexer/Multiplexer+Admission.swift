@@ -21,7 +21,7 @@ extension Multiplexer {
             // Its room was for the names, not for the texts.
             if bytes > frame.count { hasFrameRoom = false }
             let slot = try accepted(index, request, kind, transaction, named, bytes, now)
-            let message = named == nil ? FrameBox(frame) : FrameBox(packing: request)
+            let message = named == nil ? FrameBox(frame, operation: request.operation) : FrameBox(packing: request)
             if let transaction = slot.transaction < 0 ? nil : Int(slot.transaction) {
                 start(slot, of: index, in: transaction, message, now)
             } else {
@@ -165,7 +165,7 @@ extension Multiplexer {
             uid: connections[index].peer.uid,
             flow: clientClasses[connections[index].client].flow, deadlineNanoseconds: deadline,
             submittedNanoseconds: now, frame: message)
-        actions.append(.submit(backend: backend, work))
+        actions.append(.submit(backend: backend, consume work))
     }
 
     /// A request of a transaction: behind those sent before it.

@@ -33,7 +33,7 @@ extension ServerSession {
 
     private func enter(_ job: Job) {
         decoding.reset()
-        guard let frame = job.frame, let request = RequestMessage(borrowing: frame.bytes, in: decoding),
+        guard let frame = job.frame, let request = frame.operation(job.item.kind, in: decoding),
             let index = batch?.members.count
         else { return goAlone(job) }
         job.startedNanoseconds = context.now
@@ -45,13 +45,13 @@ extension ServerSession {
                 guard let known = context.sharedStatement(client, job) else { return goAlone(job) }
                 try client.encode(for: known, into: &parameters)
                 begin()
-                job.known = known
                 job.kind = known.kind
                 let prepared = prepared(client.sql, known)
                 name = prepared
                 expected.append(.member(index))
                 port.sendExecute(
                     connection, name: prepared, parameters: parameters, results: known.format, rows: known.sharedRows)
+                job.known = known
             } else {
                 try checkOwnTables()
                 begin()
@@ -137,6 +137,7 @@ extension ServerSession {
     }
 
     /// Of the present member's rows. What does not stay as it is, is kept until its end only.
+    @inline(__always)
     private func describe(_ columns: ServerColumns?) -> ResultColumns {
         if let described = columns?.described { return described }
         let described = results.columns ?? context.describe(columns)
