@@ -1,5 +1,5 @@
 /// Who shares limits and turns: all clients that one rule admits; without rules, all of one uid.
-public struct ClientIdentity: Hashable, Sendable {
+public struct ClientIdentity: Hashable, BitwiseCopyable, Sendable {
     /// Says nothing outside of this process; the same on every reactor.
     public let rawValue: UInt64
 
@@ -13,8 +13,8 @@ public struct ClientIdentity: Hashable, Sendable {
 }
 
 /// What the clients of each identity hold, as long as one of them is connected.
-struct ClientClasses {
-    struct Usage: Sendable {
+struct ClientClasses: ~Copyable {
+    struct Usage: BitwiseCopyable, Sendable {
         let flow: Flow
         var weight: Int { Int(flow.weight) }
         var connections = 0
@@ -24,7 +24,7 @@ struct ClientClasses {
     }
 
     /// A free place holds a class without connections.
-    private var usages: [Usage] = []
+    private var usages = Cells<Usage>()
     private var places: [ClientIdentity: Int] = [:]
     private var free: [Int] = []
     /// Of all that are connected.
@@ -57,7 +57,7 @@ struct ClientClasses {
     }
 
     subscript(_ place: Int) -> Usage {
-        _read { yield usages[place] }
+        get { usages[place] }
         _modify { yield &usages[place] }
     }
 

@@ -23,7 +23,7 @@ public final class Multiplexer {
     /// Where bodies of our own are encoded before they are framed.
     var scratch = ByteQueue()
     /// Connections to be looked at again: reading may go on, or they are finished.
-    var unsettled: [Int32] = []
+    var unsettled = Cells<Int32>()
 
     /// Bytes held for clients: input, output, and messages handed to backends.
     public private(set) var bufferedBytes = 0
@@ -226,7 +226,7 @@ public final class Multiplexer {
                 if connections.isLive(index) { closeIfFinished(index) }
             }
         } while grantFreedRoom(now)
-        unsettled.removeAll(keepingCapacity: true)
+        unsettled.removeAll(keepingUpTo: .max)
         watchOldestFrame()
     }
 

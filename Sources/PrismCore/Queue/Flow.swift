@@ -1,5 +1,5 @@
 /// Whose turn a request is: all requests of one client class share one flow, over however many connections they come.
-public struct Flow: Hashable, Sendable {
+public struct Flow: Hashable, BitwiseCopyable, Sendable {
     public let client: ClientIdentity
     /// Turns in a round, beside the other flows; 1 to 65,535.
     public let weight: UInt16

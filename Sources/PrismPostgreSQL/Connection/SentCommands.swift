@@ -1,7 +1,7 @@
 internal import PrismCore
 
 /// What has been sent and is not over yet, oldest first: tells what the next result is about.
-struct SentCommands {
+struct SentCommands: ~Copyable {
     enum Command: Equatable {
         case prepare
         case describe
@@ -32,24 +32,12 @@ struct SentCommands {
         }
     }
 
-    private var commands: [Command] = []
-    private var head = 0
+    private var commands = MovingQueue<Command>(capacity: 64)
 
-    var isEmpty: Bool { head == commands.count }
-    var count: Int { commands.count - head }
-    var first: Command? { isEmpty ? nil : commands[head] }
+    var isEmpty: Bool { commands.isEmpty }
+    var first: Command? { commands.first }
 
     mutating func append(_ command: Command) { commands.append(command) }
 
-    mutating func removeFirst() {
-        guard !isEmpty else { return }
-        head += 1
-        if head == commands.count {
-            commands.removeAll(keepingCapacity: true)
-            head = 0
-        } else if head >= 1_024 {
-            commands.removeFirst(head)
-            head = 0
-        }
-    }
+    mutating func removeFirst() { commands.popFirst() }
 }

@@ -95,19 +95,18 @@ final class AnswerBuilder {
 
     private func writtenBytes(in place: ResultWriter.Place, _ columns: ResultColumns?, _ tag: CommandTag?) -> Int {
         rows.writtenBytes(
-            in: place, columns: columns?.bytes.count ?? 0, tag: tag?.word.utf8.count ?? 0,
+            in: place, columns: columns?.bytes.count ?? 0, tag: tag?.wordBytes.count ?? 0,
             rowsAffected: tag?.rowsAffected ?? 0)
     }
 
     private func write(
         in place: ResultWriter.Place, _ columns: ResultColumns?, _ tag: CommandTag?, to output: inout ByteQueue
     ) {
-        let columns = columns ?? .none
-        var word = tag?.word ?? ""
-        columns.bytes.withUnsafeBytes { columns in
-            word.withUTF8 { word in
+        let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+        withExtendedLifetime(columns) {
+            withExtendedLifetime(tag) {
                 rows.write(
-                    in: place, columns: columns, tag: UnsafeRawBufferPointer(word),
+                    in: place, columns: columns?.bytes ?? empty, tag: tag?.wordBytes ?? empty,
                     rowsAffected: tag?.rowsAffected ?? 0, to: &output)
             }
         }

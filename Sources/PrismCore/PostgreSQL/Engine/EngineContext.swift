@@ -48,6 +48,7 @@ final class EngineContext<Port: PostgreSQLPort> {
         return nil
     }
 
+    /// Its types are in `signature` then.
     private func isSignatureKnown(_ client: ClientStatement) -> Bool {
         do throws(Failure) { return try client.signature({ types.oid(named: $0) }, into: &signature) == nil } catch {
             return false

@@ -58,7 +58,7 @@ extension ServerSession {
 
     /// The statement's name on this connection, prepared in the same round if need be.
     func prepared(_ sql: UnsafeRawBufferPointer, _ known: KnownStatement) -> PreparedName {
-        if !settings.isPooled, let name = cache.find(sql: sql, types: known.types) { return name }
+        if !settings.isPooled, let name = cache.find(known, sql: sql) { return name }
         let name = insert(sql, known.types)
         expected.append(.prepare(name))
         port.sendPrepare(connection, name: name, sql: sql, types: known.types)

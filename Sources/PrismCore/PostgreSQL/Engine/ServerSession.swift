@@ -47,12 +47,13 @@ final class ServerSession<Port: PostgreSQLPort> {
 
     let connection: ServerConnectionReference
     let context: EngineContext<Port>
+    let port: Port
     let answer: AnswerBuilder
     let decoding: Arena
     var output = ByteQueue()
     var parameters = ParameterList()
 
-    var expected = CommandQueue<Purpose>()
+    var expected = MovingQueue<Purpose>(capacity: 64)
     var cache: StatementCache
     var fence = CancelFence()
     /// When a connection that a cancel has not brought to an end is given up.
@@ -114,13 +115,13 @@ final class ServerSession<Port: PostgreSQLPort> {
     init(_ connection: ServerConnectionReference, context: EngineContext<Port>) {
         self.connection = connection
         self.context = context
+        port = context.port
         answer = AnswerBuilder(settings: context.settings)
         decoding = Arena(limitBytes: context.settings.limits.decodeBytesMax, firstBlockBytes: 16 << 10)
         cache = StatementCache(capacity: context.settings.statementCacheMax)
     }
 
     var settings: EngineSettings { context.settings }
-    var port: Port { context.port }
     var isInTransaction: Bool { transaction != .none }
     /// Nothing is under way on it.
     var isClear: Bool { expected.isEmpty && fence.isClear }
@@ -210,7 +211,7 @@ final class ServerSession<Port: PostgreSQLPort> {
             switch head {
             // A commit that failed is reported in front of its Sync.
             case .jobSync, .resetSync, .fenceSync, .batchSync: break
-            default: expected.removeFirst()
+            default: expected.popFirst()
             }
         case .synchronized(let status): synchronized(head, status)
         case .unusable(let what): retire(what)
@@ -247,7 +248,7 @@ final class ServerSession<Port: PostgreSQLPort> {
     }
 
     private func synchronized(_ purpose: Purpose, _ status: TransactionStatus) {
-        expected.removeFirst()
+        expected.popFirst()
         // Not known while another batch is on its way (the reset behind an execution): that one's Sync will tell.
         if status != .unknown { self.status = status } else if expected.isEmpty { isRetired = true }
         let failure = roundFailure

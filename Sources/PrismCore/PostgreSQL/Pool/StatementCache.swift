@@ -10,6 +10,7 @@ public struct StatementCache: Sendable {
     /// Statements of clients that are kept. 0: none.
     public let capacity: Int
     private var table = StatementTable<PreparedName>()
+    private var recent = RecentStatements()
     private var own: [PreparedName?] = []
     /// The last statement that is not kept: it can be deallocated when the next one comes.
     private var unkept: PreparedName?
@@ -26,6 +27,14 @@ public struct StatementCache: Sendable {
     /// The statement's name, if it is prepared here. Marks it as just used.
     public mutating func find(sql: UnsafeRawBufferPointer, types: [TypeOID]) -> PreparedName? {
         table.find(sql: sql, types: types)
+    }
+
+    /// The same, of a statement that is known; whoever comes again soon is found without its text.
+    mutating func find(_ known: KnownStatement, sql: UnsafeRawBufferPointer) -> PreparedName? {
+        if let place = recent.place(of: known, changes: table.changes) { return table.use(place) }
+        guard let place = table.place(sql: sql, types: known.types) else { return nil }
+        recent.keep(known, place, changes: table.changes)
+        return table.use(place)
     }
 
     /// A new name, under which the statement is to be prepared.

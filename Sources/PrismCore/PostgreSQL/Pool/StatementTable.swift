@@ -24,6 +24,8 @@ struct StatementTable<Value: Sendable>: Sendable {
     private(set) var count = 0
     /// Of texts, types and what was said to belong to the values.
     private(set) var bytes = 0
+    /// How often something has come in or gone: with each, places may mean something else.
+    private(set) var changes: UInt64 = 0
     private let hashMask: Int
     private let seed = UInt64(truncatingIfNeeded: Hasher().finalize())
 
@@ -32,15 +34,27 @@ struct StatementTable<Value: Sendable>: Sendable {
 
     /// Finds a value; it is the youngest then.
     mutating func find(sql: UnsafeRawBufferPointer, types: [TypeOID]) -> Value? {
+        place(sql: sql, types: types).flatMap { use($0) }
+    }
+
+    /// Where a value stands until the table is changed; `use` gives it.
+    func place(sql: UnsafeRawBufferPointer, types: [TypeOID]) -> Int? {
         let index = index(sql, types, hash: hash(sql, types))
-        guard index >= 0 else { return nil }
-        unlink(index)
-        linkAsYoungest(index)
-        return entries[index].value
+        return index < 0 ? nil : index
+    }
+
+    /// The value at a place; it is the youngest then.
+    mutating func use(_ place: Int) -> Value? {
+        if place != youngest {
+            unlink(place)
+            linkAsYoungest(place)
+        }
+        return entries[place].value
     }
 
     /// Keeps a value as the youngest. Answers the one that it replaces.
     mutating func insert(_ value: Value, sql: UnsafeRawBufferPointer, types: [TypeOID], valueBytes: Int = 0) -> Value? {
+        changes += 1
         let hash = hash(sql, types)
         let known = index(sql, types, hash: hash)
         let replaced = known >= 0 ? remove(at: known) : nil
@@ -137,6 +151,7 @@ struct StatementTable<Value: Sendable>: Sendable {
     }
 
     private mutating func remove(at index: Int) -> Value? {
+        changes += 1
         let entry = entries[index]
         unlink(index)
         let bucket = entry.hash & (buckets.count - 1)

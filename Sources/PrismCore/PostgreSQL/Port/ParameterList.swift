@@ -1,25 +1,24 @@
 /// The parameters of one execution, collected in flat memory that is used again and again. Values are copied in.
 public struct ParameterList: ~Copyable, Sendable {
     /// In `bytes`; -1: NULL.
-    private var offsets: [Int] = []
-    private var lengths: [Int32] = []
-    private var formats: [Int32] = []
-    private var bytes: [UInt8] = []
-    /// Of the arrays' beginnings, what is taken: emptying them costs more than writing over what is there.
-    public private(set) var count = 0
-    private var bytesTaken = 0
+    private var offsets = Cells<Int>()
+    private var lengths = Cells<Int32>()
+    private var formats = Cells<Int32>()
+    private var bytes = Cells<UInt8>()
 
     public init() {}
 
+    public var count: Int { offsets.count }
     /// Of all values together.
-    public var byteCount: Int { bytesTaken }
+    public var byteCount: Int { bytes.count }
 
     private static let bytesKeptMax = 1 << 16
 
     public mutating func removeAll() {
-        count = 0
-        bytesTaken = 0
-        if bytes.count > Self.bytesKeptMax { bytes = [] }
+        offsets.removeAll(keepingUpTo: Self.bytesKeptMax)
+        lengths.removeAll(keepingUpTo: Self.bytesKeptMax)
+        formats.removeAll(keepingUpTo: Self.bytesKeptMax)
+        bytes.removeAll(keepingUpTo: Self.bytesKeptMax)
     }
 
     public mutating func appendNull() { append(offset: -1, length: 0, .text) }
@@ -58,46 +57,30 @@ public struct ParameterList: ~Copyable, Sendable {
         ) -> Result
     ) -> Result {
         guard count > 0 else { return body(0, nil, nil, nil) }
-        return bytes.withUnsafeBufferPointer { bytes in
-            withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: count) { values in
-                for index in 0..<count {
-                    let offset = offsets[index]
-                    let start = offset < 0 ? nil : bytes.baseAddress.map { UnsafeRawPointer($0 + offset) }
-                    values.initializeElement(at: index, to: start?.assumingMemoryBound(to: CChar.self))
-                }
-                return body(Int32(clamping: count), values.baseAddress, lengths, formats)
+        return withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: count) { values in
+            for index in 0..<count {
+                let offset = offsets[index]
+                let start = offset < 0 ? nil : bytes.pointer.map { UnsafeRawPointer($0 + offset) }
+                values.initializeElement(at: index, to: start?.assumingMemoryBound(to: CChar.self))
             }
+            return body(Int32(clamping: count), values.baseAddress, lengths.pointer, formats.pointer)
         }
     }
 
     private mutating func append(_ value: UnsafeRawBufferPointer, _ format: ValueFormat) {
-        let offset = bytesTaken
-        let end = offset + value.count + 1
-        if bytes.count < end { grow(to: end) }
-        bytes.withUnsafeMutableBytes { bytes in
-            bytes.baseAddress.map { target in
-                if let source = value.baseAddress { (target + offset).copyMemory(from: source, byteCount: value.count) }
-                (target + end - 1).storeBytes(of: 0, as: UInt8.self)
+        let offset = bytes.count
+        bytes.append(value.count + 1) { target in
+            if let source = value.baseAddress {
+                UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: value.count)
             }
+            target[value.count] = 0
         }
-        bytesTaken = end
         append(offset: offset, length: value.count, format)
     }
 
     private mutating func append(offset: Int, length: Int, _ format: ValueFormat) {
-        if count < offsets.count {
-            offsets[count] = offset
-            lengths[count] = Int32(clamping: length)
-            formats[count] = Int32(format.rawValue)
-        } else {
-            offsets.append(offset)
-            lengths.append(Int32(clamping: length))
-            formats.append(Int32(format.rawValue))
-        }
-        count += 1
-    }
-
-    private mutating func grow(to end: Int) {
-        bytes.append(contentsOf: repeatElement(0, count: max(end - bytes.count, bytes.count, 64)))
+        offsets.append(offset)
+        lengths.append(Int32(clamping: length))
+        formats.append(Int32(format.rawValue))
     }
 }

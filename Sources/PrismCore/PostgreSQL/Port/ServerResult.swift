@@ -49,12 +49,14 @@ public struct ServerColumn: Sendable, Equatable {
 public final class ServerColumns {
     public let columns: [ServerColumn]
     public let format: ValueFormat
-    /// As results say them; kept where they stay as they are.
-    var described: ResultColumns?
+    /// As results say them; nil where that may change, since other types than built-in ones can be renamed.
+    let described: ResultColumns?
 
     public init(_ columns: [ServerColumn], format: ValueFormat) {
         self.columns = columns
         self.format = format
+        let areBuiltIn = columns.allSatisfy { TypeCatalog.name($0.type) != nil }
+        described = areBuiltIn ? ResultColumns(columns, format, types: KnownTypes()) : nil
     }
 }
 

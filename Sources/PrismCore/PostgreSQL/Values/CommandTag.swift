@@ -1,9 +1,11 @@
 /// What the server says a command did, such as `INSERT 0 3`: the command's first word, and the rows that it changed. Made once for
 /// many commands.
-public final class CommandTag: Equatable, Sendable {
+public final class CommandTag: Equatable, @unchecked Sendable {
     /// As the server says it.
     public let text: String
     public let word: String
+    /// Its UTF-8; never changed, and valid as long as this.
+    let wordBytes: UnsafeRawBufferPointer
     /// Of INSERT, UPDATE, DELETE and MERGE; 0 for all others, whose number counts what they returned.
     public let rowsAffected: UInt64
 
@@ -19,7 +21,12 @@ public final class CommandTag: Equatable, Sendable {
             let word = String(decoding: bytes[..<end], as: UTF8.self)
             return (word, Self.changes(bytes[..<end], word) ? Self.number(atTheEndOf: bytes) : 0)
         }
+        let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: word.utf8.count, alignment: 1)
+        kept.copyBytes(from: word.utf8)
+        wordBytes = UnsafeRawBufferPointer(kept)
     }
+
+    deinit { wordBytes.deallocate() }
 
     public static func == (first: CommandTag, second: CommandTag) -> Bool { first.text == second.text }
 

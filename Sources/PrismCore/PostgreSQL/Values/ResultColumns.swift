@@ -1,36 +1,32 @@
 public import PrismWire
 
 /// What results say of their columns, and what is needed to write a row of them; made once for all executions of a statement.
-public final class ResultColumns: Sendable {
+public final class ResultColumns: @unchecked Sendable {
     struct Column: Sendable {
         let type: TypeOID
         let typeName: String
     }
 
     /// Of a command without rows.
-    static let none = ResultColumns(ServerColumns([], format: .text), types: KnownTypes())
+    static let none = ResultColumns([], .text, types: KnownTypes())
 
     let columns: [Column]
     let format: ValueFormat
-    /// As fields of a `QueryResult`.
-    public let bytes: [UInt8]
+    /// As fields of a `QueryResult`; never changed, and valid as long as this.
+    public let bytes: UnsafeRawBufferPointer
 
     /// - Parameter types: should know the types of all columns (`KnownTypes.unknown`); one that it does not know is named by its
     ///   number.
     public static func of(_ columns: ServerColumns?, types: KnownTypes) -> ResultColumns {
         guard let columns else { return none }
-        if let described = columns.described { return described }
-        let described = ResultColumns(columns, types: types)
-        // Other types can be renamed.
-        if columns.columns.allSatisfy({ TypeCatalog.name($0.type) != nil }) { columns.described = described }
-        return described
+        return columns.described ?? ResultColumns(columns.columns, columns.format, types: types)
     }
 
-    private init(_ source: ServerColumns, types: KnownTypes) {
-        columns = source.columns.map { Column(type: $0.type, typeName: types.name($0.type) ?? String($0.type)) }
-        format = source.format
+    init(_ source: [ServerColumn], _ format: ValueFormat, types: KnownTypes) {
+        columns = source.map { Column(type: $0.type, typeName: types.name($0.type) ?? String($0.type)) }
+        self.format = format
         var fields = ByteQueue()
-        for (source, column) in zip(source.columns, columns) {
+        for (source, column) in zip(source, columns) {
             var name = source.name
             var type = column.typeName
             name.withUTF8 { name in
@@ -40,8 +36,12 @@ public final class ResultColumns: Sendable {
                 }
             }
         }
-        bytes = Array(fields.bytes)
+        let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: fields.count, alignment: 1)
+        kept.copyMemory(from: fields.bytes)
+        bytes = UnsafeRawBufferPointer(kept)
     }
+
+    deinit { bytes.deallocate() }
 }
 
 extension ResultWriter {

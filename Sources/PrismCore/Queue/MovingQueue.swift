@@ -1,12 +1,13 @@
 /// First in, first out; elements are moved in and out, never copied. A ring that grows and keeps its memory.
-struct MovingQueue<Element>: ~Copyable {
+public struct MovingQueue<Element>: ~Copyable {
     private var base: UnsafeMutablePointer<Element>
     /// A power of two.
     private var capacity: Int
     private var head = 0
-    private(set) var count = 0
+    public private(set) var count = 0
 
-    init(capacity: Int = 256) {
+    /// - Parameter capacity: elements for which there is room at first.
+    public init(capacity: Int = 256) {
         self.capacity = 1 << max(1, Int.bitWidth - (max(2, capacity) - 1).leadingZeroBitCount)
         base = .allocate(capacity: self.capacity)
     }
@@ -16,15 +17,17 @@ struct MovingQueue<Element>: ~Copyable {
         base.deallocate()
     }
 
-    var isEmpty: Bool { count == 0 }
+    public var isEmpty: Bool { count == 0 }
+    public var first: Element? { count == 0 ? nil : base[head] }
 
-    mutating func append(_ element: consuming Element) {
+    public mutating func append(_ element: consuming Element) {
         if count == capacity { grow() }
         (base + ((head + count) & (capacity - 1))).initialize(to: element)
         count += 1
     }
 
-    mutating func popFirst() -> Element? {
+    @discardableResult
+    public mutating func popFirst() -> Element? {
         guard count > 0 else { return nil }
         let place = base + head
         count -= 1
