@@ -27,6 +27,7 @@ import Testing
                 "complete SELECT 0 ?column?", "end", "row 4", "complete SELECT 1 ?column?", "end",
                 "failed 22012", "end", "synchronized idle",
             ])
+        #expect(driver.wholes == 1)
     }
 
     /// 2 MB: 128 reads of 16 KiB, where 8 are allowed.
@@ -48,6 +49,21 @@ import Testing
         let transcript = try driver.batch(connection)
         #expect(transcript.count { $0.hasPrefix("row ") } == 500)
         #expect(transcript.last == "synchronized idle")
+    }
+
+    /// In one: also where the next one asks for its rows one by one, and where nothing follows but the Sync.
+    @Test func oneRowComesWithItsEnd() throws {
+        driver.prepare(connection, 1, "select g from generate_series(1, $1::int) g")
+        driver.execute(connection, 1, ["1"], rows: .single)
+        driver.execute(connection, 1, ["2"])
+        driver.execute(connection, 1, ["0"], rows: .together(readsMax: 8))
+        driver.port.sendSync(connection)
+        #expect(
+            try driver.batch(connection) == [
+                "complete ", "end", "row 1", "complete SELECT 1 g", "end", "row 1", "row 2", "complete SELECT 2 g",
+                "end", "complete SELECT 0 g", "end", "synchronized idle",
+            ])
+        #expect(driver.wholes == 2)
     }
 
     @Test func aSingleRowMayBeLarge() throws {

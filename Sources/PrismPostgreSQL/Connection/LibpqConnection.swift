@@ -49,8 +49,8 @@ final class LibpqConnection {
     private var statementText: [UInt8] = []
     /// Of the last commands, which the next ones often have too.
     private var tags: [(tag: CommandTag, bytes: [CChar])] = []
+    private var lastTag = 0
     private static let tagsMax = 4
-    private var oldestTag = 0
 
     init(_ handle: ConnectionHandle) {
         self.handle = handle
@@ -152,7 +152,8 @@ final class LibpqConnection {
         _ reference: ServerConnectionReference, _ events: Events, now: UInt64
     ) -> Step {
         guard health != .unusable else { return .lost(failure ?? "") }
-        let isBusy = PQisBusy(pointer) != 0  // Parses.
+        // Parses. What ends a command that has been answered libpq has already: it is not asked whether it would block.
+        let isBusy = !isFirstComplete && PQisBusy(pointer) != 0
         deliverNotices(reference, events, now: now)
         guard let command = sent.first else {
             // Notifications arrive even where nobody listens, if client SQL has begun to within its request.
@@ -212,6 +213,9 @@ final class LibpqConnection {
             guard command.returnsRows else {
                 return lose(reference, events, now: now, "the server answered with rows where none are due")
             }
+            if status == PGRES_TUPLES_OK, PQntuples(result) <= 1, !command.isOneByOne {
+                return deliverWhole(result, of: command, reference, events, now: now)
+            }
             deliverRows(result, of: command, isLast: status == PGRES_TUPLES_OK, reference, events, now: now)
         case PGRES_COMMAND_OK where command == .describe:
             isFirstComplete = true
@@ -239,16 +243,7 @@ final class LibpqConnection {
         let isTold = withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: columns.columns.count) {
             values in
             for row in 0..<PQntuples(result) {
-                for index in 0..<values.count {
-                    let column = Int32(truncatingIfNeeded: index)
-                    let isNull = PQgetisnull(result, row, column) != 0
-                    values.initializeElement(
-                        at: index,
-                        to: isNull
-                            ? UnsafeRawBufferPointer(start: nil, count: 0)
-                            : UnsafeRawBufferPointer(
-                                start: PQgetvalue(result, row, column), count: Int(PQgetlength(result, row, column))))
-                }
+                Self.fill(values, result, row: row)
                 let row = ServerRow(columns: columns, values: UnsafeBufferPointer(values))
                 events.received(reference, .row(row), now: now)
                 if isClosed { return false }
@@ -259,6 +254,44 @@ final class LibpqConnection {
         guard isLast else { return }
         isFirstComplete = true
         events.received(reference, .complete(columns: columns, tag: tag(result)), now: now)
+    }
+
+    /// A command that has one row at most: with its end, which libpq has as soon as it has the rows.
+    private func deliverWhole<Events: ServerConnectionEvents>(
+        _ result: OpaquePointer, of command: SentCommands.Command, _ reference: ServerConnectionReference,
+        _ events: Events, now: UInt64
+    ) -> Step {
+        let columns = columnCache.columns(of: command, result)
+        let tag = tag(result)
+        if let surplus = PQgetResult(pointer) {
+            PQclear(surplus)
+            return lose(reference, events, now: now, "libpq has a second result for a command")
+        }
+        endFirst(command)
+        withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: columns.columns.count) { values in
+            let isEmpty = PQntuples(result) == 0
+            if !isEmpty { Self.fill(values, result, row: 0) }
+            events.received(
+                reference, .whole(values: isEmpty ? nil : UnsafeBufferPointer(values), columns: columns, tag: tag),
+                now: now)
+        }
+        return .delivered
+    }
+
+    @inline(__always)
+    private static func fill(
+        _ values: UnsafeMutableBufferPointer<UnsafeRawBufferPointer>, _ result: OpaquePointer, row: Int32
+    ) {
+        for index in 0..<values.count {
+            let column = Int32(truncatingIfNeeded: index)
+            let isNull = PQgetisnull(result, row, column) != 0
+            values.initializeElement(
+                at: index,
+                to: isNull
+                    ? UnsafeRawBufferPointer(start: nil, count: 0)
+                    : UnsafeRawBufferPointer(
+                        start: PQgetvalue(result, row, column), count: Int(PQgetlength(result, row, column))))
+        }
     }
 
     private func endFirst(_ command: SentCommands.Command) {
@@ -329,15 +362,15 @@ final class LibpqConnection {
 
     private func tag(_ result: OpaquePointer) -> CommandTag {
         guard let text = PQcmdStatus(result), text.pointee != 0 else { return .empty }
-        for index in tags.indices where strcmp(text, tags[index].bytes) == 0 { return tags[index].tag }
+        if lastTag < tags.count, strcmp(text, tags[lastTag].bytes) == 0 { return tags[lastTag].tag }
+        for index in tags.indices where strcmp(text, tags[index].bytes) == 0 {
+            lastTag = index
+            return tags[index].tag
+        }
         let tag = CommandTag(String(cString: text))
         let known = (tag, Array(UnsafeBufferPointer(start: text, count: strlen(text) + 1)))
-        if tags.count < Self.tagsMax {
-            tags.append(known)
-        } else {
-            tags[oldestTag] = known
-            oldestTag = (oldestTag + 1) % Self.tagsMax
-        }
+        lastTag = tags.count < Self.tagsMax ? tags.count : (lastTag + 1) % Self.tagsMax
+        if lastTag == tags.count { tags.append(known) } else { tags[lastTag] = known }
         return tag
     }
 

@@ -14,7 +14,7 @@ public enum CoveragePoint: Int, Sendable, CaseIterable {
     case lameDuckAdmitted, drainDuringTransaction, drainDuringCommit, refusedByDraining, refusedByCancelling
     case streamPaused, connectFailed, poolDownRefused, poolExhausted, planStale, typesRefused
     case keyAwaited, keyReplayed, refusedAsLate
-    case batchShared, batchSharedSQL, batchRerun, planRefused, rowsGathered, gatheredTooMuch
+    case batchShared, batchSharedSQL, batchRerun, planRefused, rowsGathered, gatheredTooMuch, answeredWhole
     case cancelLost, cancelMissed, cancelHitFence, standbyWaitCancelled
     case lostInCommit, sessionTerminated, connectionFrozen, serverCrashed
     case nativeHung, classicHung, nativeUnread, classicUnread, nativeTransactionCut, classicTransactionCut

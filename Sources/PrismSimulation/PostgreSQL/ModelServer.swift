@@ -202,6 +202,16 @@ final class ModelServer: PostgreSQLPort {
             ledger.coverage.saw(.gatheredTooMuch)
             orphan(session)
             engine.lost(connection, "more came than was to be gathered", now: now)
+        case .complete(let columns?, let tag) where session.gathered.count <= 1 && session.isEndNext:
+            // What is behind it has come with it.
+            session.outbox.removeFirst()
+            heardCompletion(connection)
+            let row = session.gathered.first
+            session.gathered = []
+            Self.withBorrowed(row?.values ?? []) { values in
+                tell(.whole(values: row == nil ? nil : values, columns: columns, tag: CommandTag(tag)))
+            }
+            ledger.coverage.saw(.answeredWhole)
         case .complete(let columns, let tag):
             for row in session.gathered where !session.isOrphaned {
                 ledger.coverage.saw(.rowsGathered)

@@ -52,6 +52,9 @@ final class ModelSession {
     /// Rows that its client tells when the last has come.
     var gathered: [(values: [[UInt8]?], columns: ServerColumns)] = []
 
+    /// What has come next ends a command.
+    var isEndNext: Bool { if case .end? = outbox.first { true } else { false } }
+
     var prepared: [PreparedName: ModelStatement] = [:]
     var block = Block.none
     /// Whose changes the open transaction, explicit or implicit, holds.

@@ -19,6 +19,8 @@ final class PortDriver: ReactorHandler, ServerConnectionEvents {
     private(set) var facts: [ServerConnectionReference: ServerFacts] = [:]
     private(set) var columns: [ServerColumns] = []
     private(set) var errors: [ServerError] = []
+    /// Commands that were answered in one.
+    private(set) var wholes = 0
     /// Long results are counted, not written down.
     var writesRows = true
     /// Called with every row.
@@ -187,6 +189,11 @@ final class PortDriver: ReactorHandler, ServerConnectionEvents {
             if writesRows { note(connection, "row " + row.values.map(Self.text).joined(separator: "|")) }
             if columns.last !== row.columns { columns.append(row.columns) }
             onRow(connection, row)
+        case .whole(let values, let columns, let tag):
+            wholes += 1
+            if let values { received(connection, .row(ServerRow(columns: columns, values: values)), now: now) }
+            received(connection, .complete(columns: columns, tag: tag), now: now)
+            received(connection, .end, now: now)
         case .complete(let columns, let tag):
             let names = columns.map { " " + $0.columns.map(\.name).joined(separator: ",") } ?? ""
             note(connection, "complete \(tag.text)\(names)")

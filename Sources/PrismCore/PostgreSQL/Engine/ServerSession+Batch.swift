@@ -129,11 +129,57 @@ extension ServerSession {
         guard let job = openMember(index) else { return }
         do throws(Failure) {
             if job.item.kind == .query {
-                try answer.rows.append(row, describe(row.columns), bytesMax: settings.sharedResultBytesMax)
+                try answer.rows.append(row.values, describe(row.columns), bytesMax: settings.sharedResultBytesMax)
             } else {
                 try receivedKeyValueRow(row, 0, job)
             }
         } catch { refuseMember(index) }
+    }
+
+    func memberCompleted(_ index: Int, _ columns: ServerColumns?, _ tag: CommandTag) {
+        batch?.completed = index + 1
+        guard let job = openMember(index) else { return }
+        do throws(Failure) {
+            if job.item.kind == .query {
+                try pack(index, describe(columns), tag)
+            } else {
+                try packKeyValue(index, job)
+            }
+        } catch { refuseMember(index) }
+    }
+
+    /// All of its answer at once.
+    func memberAnswered(
+        _ index: Int, _ values: UnsafeBufferPointer<UnsafeRawBufferPointer>?, _ columns: ServerColumns,
+        _ tag: CommandTag
+    ) {
+        batch?.completed = index + 1
+        guard let job = openMember(index) else { return }
+        do throws(Failure) {
+            if job.item.kind == .query {
+                let described = describe(columns)
+                if let values { try answer.rows.append(values, described, bytesMax: settings.sharedResultBytesMax) }
+                try pack(index, described, tag)
+            } else {
+                if let values { try receivedKeyValueRow(ServerRow(columns: columns, values: values), 0, job) }
+                try packKeyValue(index, job)
+            }
+        } catch { refuseMember(index) }
+    }
+
+    @inline(__always)
+    private func pack(_ index: Int, _ columns: ResultColumns, _ tag: CommandTag) throws(Failure) {
+        let start = output.count
+        try answer.packRows(columns, tag, into: &output, bytesMax: settings.sharedResultBytesMax)
+        batch?.members[index].answer = start..<output.count
+    }
+
+    private func packKeyValue(_ index: Int, _ job: Job) throws(Failure) {
+        let start = output.count
+        try keyValueCompleted(0, job)
+        try setKeyValue(job)
+        try answer.pack(into: &output, bytesMax: settings.sharedResultBytesMax)
+        batch?.members[index].answer = start..<output.count
     }
 
     /// Of the present member's rows. What does not stay as it is, is kept until its end only.
@@ -143,23 +189,6 @@ extension ServerSession {
         let described = results.columns ?? context.describe(columns)
         results.columns = described
         return described
-    }
-
-    func memberCompleted(_ index: Int, _ columns: ServerColumns?, _ tag: CommandTag) {
-        batch?.completed = index + 1
-        guard let job = openMember(index) else { return }
-        let start = output.count
-        let bytesMax = settings.sharedResultBytesMax
-        do throws(Failure) {
-            if job.item.kind == .query {
-                try answer.packRows(describe(columns), tag, into: &output, bytesMax: bytesMax)
-            } else {
-                try keyValueCompleted(0, job)
-                try setKeyValue(job)
-                try answer.pack(into: &output, bytesMax: bytesMax)
-            }
-            batch?.members[index].answer = start..<output.count
-        } catch { refuseMember(index) }
     }
 
     // MARK: the end

@@ -197,6 +197,14 @@ final class ServerSession<Port: PostgreSQLPort> {
             learning.parameters = parameters
             learning.columns = columns
         case .complete(let columns, let tag): completed(head, columns, tag)
+        case .whole(let values, let columns, let tag):
+            if case .member(let index) = head {
+                memberAnswered(index, values, columns, tag)
+            } else {
+                if let values { received(ServerRow(columns: columns, values: values), for: head) }
+                if !isRetired { completed(head, columns, tag) }
+            }
+            expected.popFirst()
         case .failed(let error):
             if case .prepare(let name) = head { cache.remove(name) }
             if roundFailure == nil { roundFailure = (head, error) }

@@ -39,6 +39,8 @@ struct StatementTable<Value: Sendable>: Sendable {
 
     /// Where a value stands until the table is changed; `use` gives it.
     func place(sql: UnsafeRawBufferPointer, types: [TypeOID]) -> Int? {
+        // Many ask for the same one, one after the other.
+        if youngest >= 0, isEntry(youngest, sql, types) { return youngest }
         let index = index(sql, types, hash: hash(sql, types))
         return index < 0 ? nil : index
     }
@@ -123,14 +125,14 @@ struct StatementTable<Value: Sendable>: Sendable {
     private func index(_ sql: UnsafeRawBufferPointer, _ types: [TypeOID], hash: Int) -> Int {
         var index = buckets[hash & (buckets.count - 1)]
         while index >= 0 {
-            if entries[index].hash == hash, entries[index].types == types,
-                entries[index].sql.withUnsafeBytes({ Self.areEqual($0, sql) })
-            {
-                return index
-            }
+            if entries[index].hash == hash, isEntry(index, sql, types) { return index }
             index = entries[index].chain
         }
         return -1
+    }
+
+    private func isEntry(_ index: Int, _ sql: UnsafeRawBufferPointer, _ types: [TypeOID]) -> Bool {
+        entries[index].sql.withUnsafeBytes { Self.areEqual($0, sql) } && entries[index].types == types
     }
 
     private static func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {

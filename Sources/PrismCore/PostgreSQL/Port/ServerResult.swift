@@ -13,6 +13,9 @@ public enum ServerResult {
     ///   - columns: for a command that returns rows, also when there was none; otherwise empty.
     ///   - tag: the command tag, such as `INSERT 0 1`; empty for prepare.
     case complete(columns: ServerColumns?, tag: CommandTag)
+    /// All of a command that returns one row at most, where rows are told together: the row, its completion and its end.
+    /// - Parameter values: as in `ServerRow`; nil: no row.
+    case whole(values: UnsafeBufferPointer<UnsafeRawBufferPointer>?, columns: ServerColumns, tag: CommandTag)
     case failed(ServerError)
     /// Not carried out, because something before it in the batch failed.
     case skipped

@@ -50,15 +50,21 @@ extension ResultWriter {
     /// - Parameter bytesMax: of all rows together.
     /// - Throws: RESOURCE_EXHAUSTED: more; INTERNAL: the server sent what its own description does not allow.
     public mutating func append(_ row: ServerRow, _ columns: ResultColumns, bytesMax: Int) throws(Failure) {
+        try append(row.values, columns, bytesMax: bytesMax)
+    }
+
+    mutating func append(
+        _ values: UnsafeBufferPointer<UnsafeRawBufferPointer>, _ columns: ResultColumns, bytesMax: Int
+    ) throws(Failure) {
         let count = columns.columns.count
-        guard row.values.count == count else {
-            throw Self.malformed("the server sent \(row.values.count) values for \(count) columns")
+        guard values.count == count else {
+            throw Self.malformed("the server sent \(values.count) values for \(count) columns")
         }
-        let size = row.values.reduce(byteCount) { $0 + $1.count }
+        let size = values.reduce(byteCount) { $0 + $1.count }
         guard size <= bytesMax else { throw .answerTooLarge(bytes: size, above: bytesMax) }
         beginRow()
         for (index, column) in columns.columns.enumerated() {
-            let value = row.values[index]
+            let value = values[index]
             guard
                 ValueDecoder.append(
                     value, type: column.type, format: columns.format, typeName: column.typeName, to: &self)

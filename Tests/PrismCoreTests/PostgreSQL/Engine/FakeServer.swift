@@ -17,7 +17,7 @@ final class FakeServer: PostgreSQLPort {
     private enum Command {
         case prepare(PreparedName, String, [TypeOID])
         case describe(PreparedName)
-        case execute(PreparedName, ValueFormat)
+        case execute(PreparedName, ValueFormat, RowDelivery)
         case statement(String)
         case sync
     }
@@ -31,6 +31,10 @@ final class FakeServer: PostgreSQLPort {
         var isReading = true
         /// Rows of the present command that are still to come: they are not read.
         var rest: [Int64]?
+        /// The present command's rows are told together: at most one, with its end.
+        var isTogether = false
+        /// Its end has been told.
+        var hasEnded = false
     }
 
     weak var engine: PostgreSQLEngine<FakeServer>?
@@ -133,7 +137,23 @@ final class FakeServer: PostgreSQLPort {
     }
 
     private func sayEnd(_ connection: ServerConnectionReference) {
-        if connections[connection]?.rest == nil { say(connection, .end) }
+        defer {
+            connections[connection]?.hasEnded = false
+            connections[connection]?.isTogether = false
+        }
+        if connections[connection]?.rest == nil, connections[connection]?.hasEnded != true { say(connection, .end) }
+    }
+
+    /// A row of the present command, and whether it is its only one.
+    private func say(_ connection: ServerConnectionReference, _ row: ServerRow, isOnly: Bool) {
+        guard isOnly, connections[connection]?.isTogether == true else { return say(connection, .row(row)) }
+        connections[connection]?.hasEnded = true
+        say(connection, .whole(values: row.values, columns: row.columns, tag: CommandTag("SELECT 1")))
+    }
+
+    private func sayCompletion(_ connection: ServerConnectionReference, _ columns: ServerColumns, rows: Int) {
+        guard connections[connection]?.hasEnded != true else { return }
+        say(connection, .complete(columns: columns, tag: CommandTag("SELECT \(rows)")))
     }
 
     func lose(_ connection: ServerConnectionReference) {
@@ -178,8 +198,9 @@ final class FakeServer: PostgreSQLPort {
             say(
                 connection,
                 .described(parameters: parameterTypes, columns: [ServerColumn(name: "n", type: describedType)]))
-        case .execute(let name, let format):
+        case .execute(let name, let format, let rows):
             self.format = format
+            connections[connection]?.isTogether = rows != .oneByOne
             guard let sql = connections[connection]?.prepared[name] else { return fail(connection, "26000", .error) }
             if sql.hasPrefix("BEGIN") || sql == "ROLLBACK" { return control(sql, connection) }
             guard connections[connection]?.status != .failed else { return fail(connection, "25P02", .error) }
@@ -226,20 +247,23 @@ final class FakeServer: PostgreSQLPort {
                     withUnsafePointer(to: bytes) { pointer in
                         say(
                             connection,
-                            .row(ServerRow(columns: columns, values: UnsafeBufferPointer(start: pointer, count: 1))))
+                            ServerRow(columns: columns, values: UnsafeBufferPointer(start: pointer, count: 1)),
+                            isOnly: numbers.count == 1)
                     }
                 }
             }
-            say(connection, .complete(columns: columns, tag: CommandTag("SELECT \(numbers.count)")))
+            sayCompletion(connection, columns, rows: numbers.count)
         case .values(let rows):
             let columns = ServerColumns(
                 rows.first?.map { _ in ServerColumn(name: "v", type: valueType) } ?? [], format: format)
-            for row in rows { say(connection, row, columns) }
-            say(connection, .complete(columns: columns, tag: CommandTag("SELECT \(rows.count)")))
+            for row in rows { say(connection, row, columns, isOnly: rows.count == 1) }
+            sayCompletion(connection, columns, rows: rows.count)
         }
     }
 
-    private func say(_ connection: ServerConnectionReference, _ row: [[UInt8]?], _ columns: ServerColumns) {
+    private func say(
+        _ connection: ServerConnectionReference, _ row: [[UInt8]?], _ columns: ServerColumns, isOnly: Bool
+    ) {
         // A value that is empty has an address all the same.
         let values = row.map { value in
             guard let value else { return UnsafeMutableRawBufferPointer(start: nil, count: 0) }
@@ -248,7 +272,7 @@ final class FakeServer: PostgreSQLPort {
             return copy
         }
         values.map { UnsafeRawBufferPointer($0) }.withUnsafeBufferPointer {
-            say(connection, .row(ServerRow(columns: columns, values: $0)))
+            say(connection, ServerRow(columns: columns, values: $0), isOnly: isOnly)
         }
         for value in values { value.deallocate() }
     }
@@ -278,7 +302,7 @@ final class FakeServer: PostgreSQLPort {
         _ connection: ServerConnectionReference, name: PreparedName, parameters: borrowing ParameterList,
         results: ValueFormat, rows: RowDelivery
     ) {
-        note(connection, "execute", .execute(name, results))
+        note(connection, "execute", .execute(name, results, rows))
     }
 
     func sendStatement(_ connection: ServerConnectionReference, sql: String) { note(connection, sql, .statement(sql)) }
