@@ -52,15 +52,16 @@ extension Multiplexer {
         if isReadOnly, kind.isKeyValueWrite {
             throw Failure(.invalidArgument, at: .admission, "\(kind.name) writes, and the transaction is read-only")
         }
-        if connections[index].isRestricted,
+        let connection = connections.place(index)
+        if connection.pointee.isRestricted,
             let refusal = AccessPolicy.refusal(
-                connections[index].rule, request, kind: kind, isReadOnly: isReadOnly,
+                connection.pointee.rule, request, kind: kind, isReadOnly: isReadOnly,
                 hasOwnSQL: named?.hasOwnSQL ?? true,
                 backend: settings.backends[backend].name)
         {
             throw refusal
         }
-        let arrived = connections[index].lastReadNanoseconds
+        let arrived = connection.pointee.lastReadNanoseconds
         let deadline = deadline(of: request, arrived: arrived)
         guard deadline > now else {
             throw Failure(
@@ -68,7 +69,7 @@ extension Multiplexer {
             )
         }
         let reached = limitReached(
-            index, kind, addingBytes: connections[index].isTakingInput && named == nil ? 0 : bytes)
+            index, kind, addingBytes: connection.pointee.isTakingInput && named == nil ? 0 : bytes)
         let mayPass = transaction.map { mayPassLimits($0, kind, bytes: bytes) } ?? false
         if let reached, !mayPass { throw limit(reached) }
         var slot = RequestSlot(
@@ -154,6 +155,7 @@ extension Multiplexer {
     ) {
         let (kind, isReadOnly, deadline, backend) = (slot.kind, slot.isReadOnly, slot.deadline, Int(slot.backend))
         let position = enter(slot, of: index)
+        let connection = connections.place(index)
         var transaction = TransactionReference.none
         if kind == .begin {
             transaction = transactionReference(
@@ -162,8 +164,8 @@ extension Multiplexer {
         let work = WorkItem(
             reference: requestReference(position), kind: kind, isReadOnly: isReadOnly,
             beginsLikeRead: !isReadOnly && request.beginsLikeRead, transaction: transaction,
-            uid: connections[index].peer.uid,
-            flow: clientClasses[connections[index].client].flow, deadlineNanoseconds: deadline,
+            uid: connection.pointee.peer.uid,
+            flow: clientClasses[connection.pointee.client].flow, deadlineNanoseconds: deadline,
             submittedNanoseconds: now, frame: message)
         actions.append(.submit(backend: backend, consume work))
     }
@@ -186,19 +188,21 @@ extension Multiplexer {
     /// Puts a request into the tables; it is in flight from now on.
     private func enter(_ slot: consuming RequestSlot, of index: Int) -> Int {
         let frameBytes = Int(slot.frameBytes)
-        hold(frameBytes, for: index)
-        connections[index].frameBytes += frameBytes
+        let connection = connections.place(index)
+        hold(frameBytes, for: connection)
+        connection.pointee.frameBytes += frameBytes
         if slot.isAboveLimit { transactions[Int(slot.transaction)].aboveLimits += 1 }
         let (id, deadline) = (slot.id, slot.deadline)
         guard let position = requests.insert(slot) else { preconditionFailure("admission checks the table first") }
         requestIndex.insert(connection: index, id: id, slot: position)
-        requests[position].timer = timers.add(deadline: deadline, kind: .request, index: position)
-        let first = connections[index].firstRequest
-        requests[position].nextInConnection = first
+        let request = requests.place(position)
+        request.pointee.timer = timers.add(deadline: deadline, kind: .request, index: position)
+        let first = connection.pointee.firstRequest
+        request.pointee.nextInConnection = first
         if first >= 0 { requests[Int(first)].previousInConnection = Int32(position) }
-        connections[index].firstRequest = Int32(position)
-        connections[index].inFlight += 1
-        clientClasses[connections[index].client].inFlight += 1
+        connection.pointee.firstRequest = Int32(position)
+        connection.pointee.inFlight += 1
+        clientClasses[connection.pointee.client].inFlight += 1
         return position
     }
 

@@ -9,8 +9,9 @@ extension Multiplexer {
             return
         }
         if completion.kind == .part { return streamed(slot, body, now) }
-        let transaction = Int(requests[slot].transaction)
-        let kind = requests[slot].kind
+        let request = requests.place(slot)
+        let transaction = Int(request.pointee.transaction)
+        let kind = request.pointee.kind
         let answered: StatusCode
         if completion.code == .ok, kind == .begin || kind.needsTransaction {
             // Results that are the session's own to say, or empty: made here, once for every backend. The body may say more, such as
@@ -19,9 +20,9 @@ extension Multiplexer {
             scratch.append(body)
             if kind == .begin { appendBeginResult(transaction) } else { appendEmptyResult(kind) }
             answered = finish(slot, completion, body: scratch.bytes, now)
-        } else if completion.code == .cancelled, requests[slot].cancelReason == .drain {
+        } else if completion.code == .cancelled, request.pointee.cancelReason == .drain {
             appendCutBody(body)
-            requests[slot].isCut = true
+            request.pointee.isCut = true
             var completion = completion
             completion.code = .unavailable
             answered = finish(slot, completion, body: scratch.bytes, now)
@@ -87,33 +88,35 @@ extension Multiplexer {
     func finish(
         _ slot: Int, _ completion: Completion, body: UnsafeRawBufferPointer, _ now: UInt64
     ) -> StatusCode {
-        let index = Int(requests[slot].connection)
+        let request = requests.place(slot)
+        let index = Int(request.pointee.connection)
         // A failure's body has a limit of its own, and says what a replacement could not: whether it executed.
         if completion.code == .ok, let failure = obstacle(toAnswer: slot, bodyBytes: body.count) {
             finish(slot, failure, now)
             return failure.code
         }
-        let queue = completion.startedNanoseconds - min(completion.startedNanoseconds, requests[slot].arrived)
-        let total = now - min(now, requests[slot].arrived)
-        let before = connections[index].output.count
+        let queue = completion.startedNanoseconds - min(completion.startedNanoseconds, request.pointee.arrived)
+        let total = now - min(now, request.pointee.arrived)
+        let connection = connections.place(index)
+        let before = connection.pointee.output.count
         ResponseFrame.appendFinal(
-            id: requests[slot].id, body: body,
+            id: request.pointee.id, body: body,
             cost: Cost(
                 queueMicroseconds: queue / 1_000, backendMicroseconds: completion.backendNanoseconds / 1_000,
                 // A backend's thread may have ended behind the moment at which this tick began.
                 totalMicroseconds: max(total, queue + completion.backendNanoseconds) / 1_000),
-            to: &connections[index].output)
-        hold(connections[index].output.count - before, for: index)
+            to: &connection.pointee.output)
+        hold(connection.pointee.output.count - before, for: connection)
         requestFlush(index)
-        let backend = Int(requests[slot].backend)
+        let backend = Int(request.pointee.backend)
         metrics.requestDuration[backend].record(nanoseconds: total)
         if completion.startedNanoseconds > 0 {
             metrics.queueDuration[backend].record(nanoseconds: queue)
             metrics.backendDuration[backend].record(nanoseconds: completion.backendNanoseconds)
         }
-        let kind = requests[slot].kind
+        let kind = request.pointee.kind
         count(backend: backend, kind: kind, completion.code, of: index)
-        if requests[slot].isStalled, completion.code == .resourceExhausted, completion.stage == .stream {
+        if request.pointee.isStalled, completion.code == .resourceExhausted, completion.stage == .stream {
             metrics.limitsReached[.streamStall, default: 0] += 1
         }
         if completion.code == .deadlineExceeded { metrics.deadlineExceeded[completion.stage, default: 0] += 1 }
@@ -124,7 +127,7 @@ extension Multiplexer {
                     .slowRequest(
                         connection: reference(index), client: clientName(index),
                         backend: settings.backends[backend].name,
-                        operation: kind.name, code: completion.code.name, trace: requests[slot].trace,
+                        operation: kind.name, code: completion.code.name, trace: request.pointee.trace,
                         totalNanoseconds: total, queueNanoseconds: queue)))
         }
         free(slot)
@@ -172,24 +175,27 @@ extension Multiplexer {
 
     /// Takes a request out of every table. The id is free again.
     func free(_ slot: Int) {
-        let index = Int(requests[slot].connection)
-        let next = Int(requests[slot].nextInConnection)
-        let previous = Int(requests[slot].previousInConnection)
+        let request = requests.place(slot)
+        let index = Int(request.pointee.connection)
+        let connection = connections.place(index)
+        let next = Int(request.pointee.nextInConnection)
+        let previous = Int(request.pointee.previousInConnection)
         if previous >= 0 {
             requests[previous].nextInConnection = Int32(next)
         } else {
-            connections[index].firstRequest = Int32(next)
+            connection.pointee.firstRequest = Int32(next)
         }
         if next >= 0 { requests[next].previousInConnection = Int32(previous) }
-        connections[index].inFlight -= 1
-        clientClasses[connections[index].client].inFlight -= 1
-        if requests[slot].timer >= 0 { timers.cancel(requests[slot].timer) }
-        requestIndex.remove(connection: index, id: requests[slot].id)
-        if requests[slot].isAboveLimit { transactions[Int(requests[slot].transaction)].aboveLimits -= 1 }
-        hold(-Int(requests[slot].frameBytes), for: index)
-        connections[index].frameBytes -= Int(requests[slot].frameBytes)
+        connection.pointee.inFlight -= 1
+        clientClasses[connection.pointee.client].inFlight -= 1
+        if request.pointee.timer >= 0 { timers.cancel(request.pointee.timer) }
+        requestIndex.remove(connection: index, id: request.pointee.id)
+        if request.pointee.isAboveLimit { transactions[Int(request.pointee.transaction)].aboveLimits -= 1 }
+        let frameBytes = Int(request.pointee.frameBytes)
+        hold(-frameBytes, for: connection)
+        connection.pointee.frameBytes -= frameBytes
         requests.remove(slot)
-        if connections[index].isReadingPaused || connections[index].state != .open { requestSettling(index) }
+        if connection.pointee.isReadingPaused || connection.pointee.state != .open { requestSettling(index) }
     }
 
     /// Answers a request that never got a slot.

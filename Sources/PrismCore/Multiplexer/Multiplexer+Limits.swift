@@ -4,9 +4,10 @@ import PrismWire
 extension Multiplexer {
     /// The limit that keeps a request out; nil: none.
     func limitReached(_ index: Int, _ kind: OperationKind, addingBytes bytes: Int) -> Metrics.LimitName? {
-        let client = connections[index].client
+        let connection = connections.place(index)
+        let client = connection.pointee.client
         let usage = clientClasses[client]
-        let own = connections[index].ownLimits
+        let own = connection.pointee.ownLimits
         if usage.inFlight >= own.inFlight { return .ruleInFlight }
         if clientClasses.isAboveShare(
             client, own: usage.inFlight + 1, total: requests.count + 1, maximum: settings.inFlightMax)
@@ -39,8 +40,9 @@ extension Multiplexer {
 
     /// The limit that keeps a connection from holding so many bytes more; nil: none.
     func limitOfBytes(_ index: Int, adding bytes: Int) -> Metrics.LimitName? {
-        let held = clientClasses[connections[index].client].bufferedBytes
-        if held + bytes > connections[index].ownLimits.bufferedBytes { return .ruleBufferedBytes }
+        let connection = connections.place(index)
+        let held = clientClasses[connection.pointee.client].bufferedBytes
+        if held + bytes > connection.pointee.ownLimits.bufferedBytes { return .ruleBufferedBytes }
         return isAboveShare(index, adding: bytes) ? .bufferedBytes : nil
     }
 

@@ -6,10 +6,12 @@ extension Multiplexer {
 
     /// Bytes have arrived on a connection.
     public func received(_ reference: ConnectionReference, _ bytes: UnsafeRawBufferPointer, now: UInt64) {
-        guard let index = live(reference), connections[index].state == .open else { return }
+        guard let index = live(reference) else { return }
+        let connection = connections.place(index)
+        guard connection.pointee.state == .open else { return }
         metrics.bytesIn += UInt64(bytes.count)
-        connections[index].lastReadNanoseconds = now
-        if connections[index].input.isEmpty, !connections[index].isReadingPaused {
+        connection.pointee.lastReadNanoseconds = now
+        if connection.pointee.input.isEmpty, !connection.pointee.isReadingPaused {
             let taken = takeFrames(index, bytes, now)
             guard connections.isLive(index), connections[index].state == .open else { return }
             keep(index, UnsafeRawBufferPointer(rebasing: bytes[taken...]))
@@ -114,10 +116,11 @@ extension Multiplexer {
     }
 
     func mayTake(_ index: Int) -> Bool {
-        Int(connections[index].inFlight) < settings.inFlightPerConnectionMax
-            && connections[index].output.count < settings.bufferedBytesPerConnectionMax
+        let connection = connections.place(index)
+        return Int(connection.pointee.inFlight) < settings.inFlightPerConnectionMax
+            && connection.pointee.output.count < settings.bufferedBytesPerConnectionMax
             // Even a refusal is an answer that takes room. Its reading goes on as its answers are taken.
-            && (connections[index].output.isEmpty || !isAboveShare(index, adding: 0))
+            && (connection.pointee.output.isEmpty || !isAboveShare(index, adding: 0))
     }
 
     /// One complete frame: from here on exactly one final answer, or the end of the connection.

@@ -161,16 +161,17 @@ public final class Multiplexer {
     /// `count` bytes of the output have been written.
     public func wrote(_ reference: ConnectionReference, count: Int, now: UInt64) {
         guard let index = live(reference) else { return }
-        connections[index].isFlushRequested = false
-        connections[index].output.consume(count, keepingUpTo: MultiplexerSettings.outputBytesKept)
-        hold(-count, for: index)
+        let connection = connections.place(index)
+        connection.pointee.isFlushRequested = false
+        connection.pointee.output.consume(count, keepingUpTo: MultiplexerSettings.outputBytesKept)
+        hold(-count, for: connection)
         metrics.bytesOut += UInt64(count)
-        if count > 0, connections[index].hasStreamDebt {
-            connections[index].takenBytes += count
-            connections[index].takenNanoseconds = now
-        }
-        if connections[index].hasStreamDebt, connections[index].output.count <= settings.streamWindowBytes / 2 {
-            creditStreams(index)
+        if connection.pointee.hasStreamDebt {
+            if count > 0 {
+                connection.pointee.takenBytes += count
+                connection.pointee.takenNanoseconds = now
+            }
+            if connection.pointee.output.count <= settings.streamWindowBytes / 2 { creditStreams(index) }
         }
         requestSettling(index)
     }
@@ -178,10 +179,13 @@ public final class Multiplexer {
     // MARK: bookkeeping shared by the extensions
 
     /// So many bytes more, or less, are held for a connection.
-    func hold(_ bytes: Int, for index: Int) {
+    func hold(_ bytes: Int, for index: Int) { hold(bytes, for: connections.place(index)) }
+
+    @inline(__always)
+    func hold(_ bytes: Int, for connection: UnsafeMutablePointer<Connection>) {
         bufferedBytes += bytes
         if bytes < 0 { isRoomFreed = true }
-        clientClasses[connections[index].client].bufferedBytes += bytes
+        clientClasses[connection.pointee.client].bufferedBytes += bytes
     }
 
     func reference(_ index: Int) -> ConnectionReference {
@@ -201,14 +205,16 @@ public final class Multiplexer {
     }
 
     func requestFlush(_ index: Int) {
-        guard !connections[index].isFlushRequested else { return }
-        connections[index].isFlushRequested = true
+        let connection = connections.place(index)
+        guard !connection.pointee.isFlushRequested else { return }
+        connection.pointee.isFlushRequested = true
         actions.append(.flush(reference(index)))
     }
 
     func requestSettling(_ index: Int) {
-        guard !connections[index].isSettleRequested else { return }
-        connections[index].isSettleRequested = true
+        let connection = connections.place(index)
+        guard !connection.pointee.isSettleRequested else { return }
+        connection.pointee.isSettleRequested = true
         unsettled.append(Int32(index))
     }
 

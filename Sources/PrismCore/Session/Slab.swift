@@ -72,6 +72,13 @@ struct Slab<Element: ~Copyable>: ~Copyable {
         }
     }
 
+    /// Where a value stands until it is removed: for whoever reads and changes much of it, and would look it up every time.
+    @inline(__always)
+    func place(_ index: Int) -> UnsafeMutablePointer<Element> {
+        precondition(isLive(index), "a free place was asked for")
+        return pointer(index)
+    }
+
     private func pointer(_ index: Int) -> UnsafeMutablePointer<Element> {
         chunks[index >> 10] + (index & 1_023)
     }
