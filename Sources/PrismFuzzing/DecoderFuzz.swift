@@ -47,9 +47,31 @@ enum DecoderFuzz {
             return "a message read in place is another one: \(hexadecimal([UInt8](body)))"
         }
         guard let borrowed, let operation = borrowed.operation, let kind = borrowed.kind else { return nil }
+        let expected = packOperation(borrowed)
         let alone = RequestMessage(operation: operation, kind: kind, in: arenas.0)
-        return alone.map(pack) == packOperation(borrowed)
-            ? nil : "an operation read alone is another one: \(hexadecimal([UInt8](body)))"
+        guard alone.map(pack) == expected else {
+            return "an operation read alone is another one: \(hexadecimal([UInt8](body)))"
+        }
+        guard let kept = packKept(borrowed, body), kept != expected else { return nil }
+        return "a query that was kept is another one: \(hexadecimal([UInt8](body)))"
+    }
+
+    /// Of what is kept of a query beside a copy of its frame; nil: nothing is.
+    private static func packKept(_ request: RequestMessage, _ body: UnsafeRawBufferPointer) -> [UInt8]? {
+        let size = KeptQuery.size(of: request)
+        guard size > 0 else { return nil }
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: size + body.count, alignment: 8)
+        defer { memory.deallocate() }
+        let copy = UnsafeMutableRawBufferPointer(rebasing: memory[size...])
+        copy.copyMemory(from: body)
+        guard let base = memory.baseAddress, let start = copy.baseAddress else { return nil }
+        KeptQuery.keep(
+            request, of: body, copiedTo: start, in: UnsafeMutableRawBufferPointer(start: base, count: size))
+        var message = Prism__V1__Request()
+        prism__v1__request__init(&message)
+        message.operation_case = PRISM__V1__REQUEST__OPERATION_QUERY
+        message.query = base.assumingMemoryBound(to: Prism__V1__Query.self)
+        return withUnsafePointer(to: message) { pack($0) }
     }
 
     /// Without what stands beside the operation.

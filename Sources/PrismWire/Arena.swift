@@ -95,14 +95,18 @@ private struct ArenaState {
         end = first + firstBlockBytes
     }
 
+    @inline(__always)
     mutating func allocate(_ bytes: Int) -> UnsafeMutableRawPointer? {
         guard bytes >= 0, hasRoom(for: bytes) else { return nil }
         let rounded = (bytes + 15) & ~15
         usedBytes += bytes
-        if rounded <= end - cursor {
-            defer { cursor += rounded }
-            return cursor
-        }
+        guard rounded <= end - cursor else { return borrow(rounded) }
+        defer { cursor += rounded }
+        return cursor
+    }
+
+    @inline(never)
+    private mutating func borrow(_ rounded: Int) -> UnsafeMutableRawPointer? {
         let blockBytes = max(rounded, firstBlockBytes)
         guard let block = malloc(blockBytes) else { return nil }
         borrowed.append(block)

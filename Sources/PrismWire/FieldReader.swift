@@ -15,6 +15,7 @@ struct FieldReader {
     private let end: UnsafeRawPointer
     private var isPlain = true
 
+    @inline(__always)
     init(_ bytes: UnsafeRawBufferPointer) {
         // Without bytes, any address will do: it is not read from.
         position = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped

@@ -35,6 +35,34 @@ import Testing
         }
     }
 
+    /// What is kept of its query, with nothing left of the frame and the arena that it was decoded in; nil: nothing is.
+    private func kept(_ frame: [UInt8]) -> [UInt8]? {
+        let arena = Arena(limitBytes: 1 << 20)
+        let source = UnsafeMutableRawBufferPointer.allocate(byteCount: frame.count, alignment: 1)
+        source.copyBytes(from: frame)
+        let bytes = UnsafeRawBufferPointer(source)
+        guard let request = RequestMessage(borrowing: bytes, in: arena), KeptQuery.size(of: request) > 0 else {
+            source.deallocate()
+            return nil
+        }
+        let size = KeptQuery.size(of: request)
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: size + frame.count, alignment: 8)
+        defer { memory.deallocate() }
+        let copy = UnsafeMutableRawBufferPointer(rebasing: memory[size...])
+        copy.copyBytes(from: frame)
+        guard let start = copy.baseAddress else { return nil }
+        KeptQuery.keep(
+            request, of: bytes, copiedTo: start, in: UnsafeMutableRawBufferPointer(rebasing: memory[..<size]))
+        for index in source.indices { source[index] = 0xAA }
+        source.deallocate()
+        arena.reset()
+        while let next = arena.allocate(UInt64.self) { next.pointee = 0xAAAA_AAAA_AAAA_AAAA }
+        guard let query = memory.baseAddress?.assumingMemoryBound(to: Prism__V1__Query.self) else { return nil }
+        return [UInt8](unsafeUninitializedCapacity: prism__v1__query__get_packed_size(query)) { target, count in
+            count = target.baseAddress.map { prism__v1__query__pack(query, $0) } ?? 0
+        }
+    }
+
     private func borrowed(_ frame: [UInt8]) -> [UInt8]? {
         frame.withUnsafeBytes { bytes in RequestMessage(borrowing: bytes, in: arena).map { packed($0.pointer) } }
     }
@@ -108,7 +136,7 @@ import Testing
     @Test("what is made of a request in place is what protobuf-c makes of it", arguments: 0..<50 as Range<UInt64>)
     func agrees(seed: UInt64) throws {
         var random = SplitMix(seed)
-        var plainOnes = 0
+        var (plainOnes, keptOnes) = (0, 0)
         for _ in 0..<40 {
             arena.reset()
             let (header, operation) = (header(&random), operation(&random))
@@ -117,11 +145,15 @@ import Testing
                 plainOnes += 1
                 #expect(plain == decoded(frame))
                 #expect(try #require(operationAlone(frame)) == decoded(operation))
+                if let kept = kept(frame) {
+                    keptOnes += 1
+                    #expect(decoded(field(32, kept)) == decoded(operation))
+                }
             }
             #expect(try #require(borrowed(frame)) == decoded(frame))
         }
         // Numbers of ten bytes are not plain; most frames have none.
-        #expect(plainOnes > 20)
+        #expect(plainOnes > 20 && keptOnes > 5)
     }
 
     @Test("of changed bytes it says nothing, or what protobuf-c says", arguments: 0..<24 as Range<UInt64>)
@@ -135,6 +167,24 @@ import Testing
             if let plain = plain(frame) { #expect(plain == decoded) }
             #expect(borrowed(frame) == decoded)
         }
+    }
+
+    @Test("a query is kept that is plain, has few parameters, and points to nothing but bytes")
+    func keeps() throws {
+        let sql = field(1, Array("select 1".utf8))
+        let values = [
+            number(2, 1), number(3, 4), [0x21] + Array(repeating: 7, count: 8), field(5, [0x61]), field(6, []),
+        ]
+        for parameters in [[], values, Array(repeating: values[3], count: KeptQuery.parametersMax)] {
+            let query = sql + parameters.flatMap { field(2, $0) }
+            #expect(try #require(kept(field(32, query))) == decoded(field(32, query)).map { Array($0.dropFirst(3)) })
+        }
+        let many = Array(repeating: values[3], count: KeptQuery.parametersMax + 1)
+        for parameters in [many, [field(1, [])], [field(7, field(1, Array("inet".utf8)))]] {
+            #expect(kept(field(32, sql + parameters.flatMap { field(2, $0) })) == nil)
+        }
+        // Another operation, and a query that is not plain.
+        #expect(kept(field(16, field(2, [0x6B]))) == nil && kept(field(32, sql + sql)) == nil)
     }
 
     @Test("what is not plain is left to protobuf-c")

@@ -21,7 +21,7 @@ extension Multiplexer {
             // Its room was for the names, not for the texts.
             if bytes > frame.count { hasFrameRoom = false }
             let slot = try accepted(index, request, kind, transaction, named, bytes, now)
-            let message = named == nil ? FrameBox(frame, operation: request.operation) : FrameBox(packing: request)
+            let message = named == nil ? FrameBox(frame, request) : FrameBox(packing: request)
             if let transaction = slot.transaction < 0 ? nil : Int(slot.transaction) {
                 start(slot, of: index, in: transaction, message, now)
             } else {

@@ -25,6 +25,14 @@ struct ClientStatement {
         self.init(query, values: set.parameters, count: set.n_parameters, hasNames: false)
     }
 
+    /// A Query.
+    init(_ query: UnsafePointer<Prism__V1__Query>) {
+        sql = query.pointee.sql.bytes
+        values = query.pointee.parameters
+        count = query.pointee.n_parameters
+        hasNames = query.pointee.n_names > 0
+    }
+
     private init(
         _ query: Prism__V1__Query, values: UnsafeMutablePointer<UnsafeMutablePointer<Prism__V1__Value>?>?, count: Int,
         hasNames: Bool

@@ -32,16 +32,13 @@ extension ServerSession {
     }
 
     private func enter(_ job: Job) {
-        decoding.reset()
-        guard let frame = job.frame, let request = frame.operation(job.item.kind, in: decoding),
-            let index = batch?.members.count
-        else { return goAlone(job) }
+        guard let frame = job.frame, let index = batch?.members.count else { return goAlone(job) }
         job.startedNanoseconds = context.now
         do throws(Failure) {
             var name: PreparedName?
             if job.item.kind == .query {
                 // What is not known (any more), or has a bad name, runs alone.
-                let client = try ClientStatement(0, of: request)
+                guard let client = try statement(frame) else { return goAlone(job) }
                 guard let known = context.sharedStatement(client, job) else { return goAlone(job) }
                 try client.encode(for: known, into: &parameters)
                 begin()
@@ -56,7 +53,10 @@ extension ServerSession {
                 try checkOwnTables()
                 begin()
                 parameters.removeAll()
-                guard let statement = KeyValueRead.shared(request, into: &parameters) else { return goAlone(job) }
+                decoding.reset()
+                guard let request = frame.operation(job.item.kind, in: decoding),
+                    let statement = KeyValueRead.shared(request, into: &parameters)
+                else { return goAlone(job) }
                 job.keyCount = request.getMany?.n_keys ?? 0
                 sendOwn(statement, .member(index))
             }
@@ -65,6 +65,14 @@ extension ServerSession {
         } catch {
             context.fail(job, error)
         }
+    }
+
+    /// Of a query; borrowed from its frame. Nil: it cannot be decoded again.
+    private func statement(_ frame: FrameBox) throws(Failure) -> ClientStatement? {
+        if let query = frame.query { return ClientStatement(query) }
+        decoding.reset()
+        guard let request = frame.operation(.query, in: decoding) else { return nil }
+        return try ClientStatement(0, of: request)
     }
 
     /// It has not entered the batch: it goes on alone.
