@@ -216,6 +216,6 @@ extension Multiplexer {
     func count(backend: Int, kind: OperationKind?, _ code: StatusCode, of index: Int) {
         let key = Metrics.RequestKey(
             backend: Int16(backend), operation: kind?.rawValue ?? 0, code: code, client: connections[index].clientLabel)
-        metrics.requests[key, default: 0] += 1
+        metrics.count(key)
     }
 }

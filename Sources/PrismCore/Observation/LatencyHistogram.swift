@@ -11,16 +11,22 @@ public struct LatencyHistogram: Sendable, Equatable {
         return bounds + [100_000_000_000]
     }()
 
-    /// One count a bound, and a last one for what lies above all of them. Not cumulative.
-    public private(set) var counts: [UInt64]
+    private var buckets = InlineArray<23, UInt64>(repeating: 0)
     public private(set) var sumNanoseconds: UInt64 = 0
 
-    public init() { counts = Array(repeating: 0, count: Self.boundsNanoseconds.count + 1) }
+    public init() {}
+
+    /// One count a bound, and a last one for what lies above all of them. Not cumulative.
+    public var counts: [UInt64] { buckets.indices.map { buckets[$0] } }
 
     public var count: UInt64 { counts.reduce(0, +) }
 
+    public static func == (first: LatencyHistogram, second: LatencyHistogram) -> Bool {
+        first.counts == second.counts && first.sumNanoseconds == second.sumNanoseconds
+    }
+
     public mutating func record(nanoseconds: UInt64) {
-        counts[Self.bucket(nanoseconds)] += 1
+        buckets[Self.bucket(nanoseconds)] += 1
         sumNanoseconds = sumNanoseconds.addingReportingOverflow(nanoseconds).partialValue
     }
 
@@ -39,7 +45,7 @@ public struct LatencyHistogram: Sendable, Equatable {
     }
 
     public mutating func merge(_ other: LatencyHistogram) {
-        for index in counts.indices { counts[index] += other.counts[index] }
+        for index in buckets.indices { buckets[index] += other.buckets[index] }
         sumNanoseconds &+= other.sumNanoseconds
     }
 
@@ -51,7 +57,7 @@ public struct LatencyHistogram: Sendable, Equatable {
         let rank = UInt64((Double(total) * share).rounded(.up))
         var seen: UInt64 = 0
         for (index, bound) in Self.boundsNanoseconds.enumerated() {
-            seen += counts[index]
+            seen += buckets[index]
             if seen >= rank { return bound }
         }
         return .max

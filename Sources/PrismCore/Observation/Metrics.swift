@@ -60,7 +60,20 @@ public struct Metrics: Sendable {
     /// Most different client labels; later ones count as `other` (label 0).
     public static let clientLabelsMax = 64
 
-    public var requests: [RequestKey: UInt64] = [:]
+    private var counted: [RequestKey: UInt64] = [:]
+    /// Of the last answers, which were alike: not in `counted` yet.
+    private var run: (key: RequestKey, count: UInt64) = (RequestKey(backend: -1, operation: 0, code: .ok, client: 0), 0)
+    public var requests: [RequestKey: UInt64] {
+        get {
+            var all = counted
+            if run.count > 0 { all[run.key, default: 0] += run.count }
+            return all
+        }
+        set {
+            counted = newValue
+            run.count = 0
+        }
+    }
     public var clientLabels: [String] = ["other"]
     /// By backend index; the last one is for requests without a backend.
     public var requestDuration: [LatencyHistogram]
@@ -110,6 +123,15 @@ public struct Metrics: Sendable {
         invariantViolations += other.invariantViolations
         lateCompletions += other.lateCompletions
         unansweredAtClose += other.unansweredAtClose
+    }
+
+    /// A request has been answered. One is mostly like the one before: a table is not asked for each of them.
+    mutating func count(_ key: RequestKey) {
+        if key != run.key {
+            if run.count > 0 { counted[run.key, default: 0] += run.count }
+            run = (key, 0)
+        }
+        run.count += 1
     }
 
     /// The index of a client's label, bounded.

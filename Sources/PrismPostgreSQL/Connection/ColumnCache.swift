@@ -38,12 +38,8 @@ struct ColumnCache {
 
     private static func isSame(_ columns: ServerColumns, _ result: OpaquePointer) -> Bool {
         guard columns.columns.count == Int(PQnfields(result)), columns.format == format(result) else { return false }
-        for (index, column) in columns.columns.enumerated() {
-            let number = Int32(index)
-            guard PQftype(result, number) == column.type, let name = PQfname(result, number),
-                column.name.withCString({ strcmp($0, name) }) == 0
-            else { return false }
-        }
-        return true
+        return columns.isSame(
+            name: { UnsafePointer(PQfname(result, Int32(truncatingIfNeeded: $0))) },
+            type: { PQftype(result, Int32(truncatingIfNeeded: $0)) })
     }
 }

@@ -50,14 +50,14 @@ struct ClientStatement {
     ///   - types: gets them; used again, so that no memory is asked for.
     /// - Returns: a name of a type whose number is to be asked for first; nil: all are known.
     func signature(_ number: (String) -> TypeOID?, into types: inout [TypeOID]) throws(Failure) -> String? {
-        types.removeAll(keepingCapacity: true)
-        for value in elements(values, count) {
+        if types.count != count { types = Array(repeating: 0, count: count) }
+        for (index, value) in elements(values, count).enumerated() {
             guard let value else { throw AnswerBuilder.outOfMemory }
             switch ParameterEncoder.declaredType(of: value.pointee) {
-            case .known(let type): types.append(type)
+            case .known(let type): types[index] = type
             case .named(let name):
                 guard let type = number(name) else { return name }
-                types.append(type)
+                types[index] = type
             }
         }
         return nil

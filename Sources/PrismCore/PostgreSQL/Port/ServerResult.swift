@@ -54,12 +54,36 @@ public final class ServerColumns {
     public let format: ValueFormat
     /// As results say them; nil where that may change, since other types than built-in ones can be renamed.
     let described: ResultColumns?
+    /// The names, a zero byte behind each.
+    @usableFromInline let names: [CChar]
 
     public init(_ columns: [ServerColumn], format: ValueFormat) {
         self.columns = columns
         self.format = format
         let areBuiltIn = columns.allSatisfy { TypeCatalog.name($0.type) != nil }
         described = areBuiltIn ? ResultColumns(columns, format, types: KnownTypes()) : nil
+        names = columns.flatMap { $0.name.utf8CString }
+    }
+
+    /// Whether these are columns with just these names and types.
+    /// - Parameters:
+    ///   - name: of a column, followed by a zero byte; nil: it has none.
+    ///   - type: likewise.
+    @inlinable
+    public func isSame(name: (Int) -> UnsafePointer<CChar>?, type: (Int) -> TypeOID) -> Bool {
+        names.withUnsafeBufferPointer { names in
+            var position = 0
+            for index in columns.indices {
+                guard type(index) == columns[index].type, let name = name(index) else { return false }
+                var offset = 0
+                repeat {
+                    guard names[position] == name[offset] else { return false }
+                    position += 1
+                    offset += 1
+                } while names[position - 1] != 0
+            }
+            return true
+        }
     }
 }
 
