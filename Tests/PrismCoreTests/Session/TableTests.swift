@@ -41,6 +41,57 @@ import Testing
         }
     }
 
+    @Test(
+        "timers of any mix of timeouts: the earliest is known at every step, and nothing stale keeps a place",
+        arguments: 0..<80 as Range<UInt64>)
+    func timerRuns(seed: UInt64) throws {
+        struct Timer {
+            let name: Int32
+            let deadline: UInt64
+            let index: Int
+        }
+        var random = SplitMix(seed)
+        var heap = TimerHeap()
+        // In the order of deadlines; of equal ones in the order in which they came.
+        var model: [Timer] = []
+        var (now, most): (UInt64, Int) = (0, 0)
+        // As many as there are runs at the most, more, or none: then each comes with its own.
+        let timeouts = (0..<random.below(8)).map { _ in UInt64(1 + random.below(5_000)) }
+        let wanted = 1 + random.below(60)
+        for step in 0..<2_000 {
+            now += UInt64(random.below(3))
+            if model.count < wanted || random.chance(8) {
+                let timeout = timeouts.isEmpty ? random.below(5_000) : Int(timeouts[random.below(timeouts.count)])
+                let deadline = random.chance(50) ? .max : now + UInt64(timeout)
+                let name = heap.add(deadline: deadline, kind: .stall, index: step)
+                try #require(!model.contains { $0.name == name }, "a name was given twice")
+                let place = model.firstIndex { $0.deadline > deadline } ?? model.count
+                model.insert(Timer(name: name, deadline: deadline, index: step), at: place)
+                most = max(most, model.count)
+                try #require(name < TimerHeap.runs + Int32(most), "a timer that is gone keeps its place")
+            } else if random.chance(10) {
+                now += UInt64(random.below(500))
+                while let due = heap.popDue(now: now) {
+                    let place = model.firstIndex { $0.index == due.index }
+                    let timer = model.remove(at: try #require(place, "it had been cancelled, or came twice"))
+                    try #require(timer.deadline <= now && timer.deadline <= model.first?.deadline ?? .max)
+                    try #require(due.kind == .stall)
+                }
+                try #require(model.first?.deadline ?? .max > now, "a timer was late")
+            } else {
+                let place = [0, model.count / 2, model.count - 1, random.below(model.count)][random.below(4)]
+                heap.cancel(model.remove(at: place).name)
+            }
+            try #require(heap.count == model.count)
+            try #require(heap.nextDeadline == model.first?.deadline ?? .max, "step \(step)")
+        }
+        for timer in model.shuffled(using: &random) { heap.cancel(timer.name) }
+        #expect(heap.count == 0 && heap.nextDeadline == .max)
+        #expect(heap.popDue(now: .max) == nil)
+        #expect(heap.add(deadline: 1, kind: .frame, index: 7) < TimerHeap.runs + Int32(most))
+        #expect(heap.popDue(now: 1) == TimerHeap.Due(kind: .frame, index: 7))
+    }
+
     @Test("a slab keeps values at their places; a stale generation matches nothing", arguments: 0..<20 as Range<UInt64>)
     func slab(seed: UInt64) {
         var random = SplitMix(seed)
