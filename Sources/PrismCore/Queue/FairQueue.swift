@@ -16,10 +16,15 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
         case late
     }
 
+    struct Entry: Sendable {
+        let id: ID
+        let element: Element
+    }
+
     struct Slot: Sendable {
-        var id: ID?
-        var element: Element?
-        var flow = -1
+        /// Nil: the slot is free.
+        var entry: Entry?
+        var lane = -1
         var since: UInt64 = 0
         /// When it has left the queue in any case.
         var end: UInt64 = 0
@@ -31,6 +36,7 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
         var newer = -1
     }
 
+    /// What is known of a flow, busy or not.
     struct Lane: Sendable {
         var flow: Flow
         var head = -1
@@ -45,22 +51,24 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
         /// Since when its oldest has waited too long; nil: it has not.
         var slowSince: UInt64?
         var isOverloaded = false
+        /// What its requests have taken of late, nanoseconds; 0: unknown.
+        var cost: UInt64 = 0
+        /// Where it stood when its last request that was taken will be done.
+        var finish: UInt64 = 0
     }
 
     public let requestsMax: Int
     private let acquireTimeoutNanoseconds: UInt64
     var slots: [Slot] = []
-    private var slotByID: [ID: Int] = [:]
+    private var slotByID = PlaceIndex()
     private var freeSlot = -1
     private var oldest = -1
     private var newest = -1
     var lanes: [Lane] = []
-    var laneByFlow: [Flow: Int] = [:]
+    var laneByFlow = PlaceIndex()
     var freeLanes: [Int] = []
     /// Lanes in which something waits: a heap, the next one first.
     var busy: [Int] = []
-    /// What is known of flows, busy or not.
-    var past: [Flow: Past] = [:]
     /// Where the flows stand: the start of what was served last.
     var virtualTime: UInt64 = 0
     var latestFinish: UInt64 = 0
@@ -70,6 +78,7 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     /// Of the flows in which something waits.
     var weights = 0
     private var overloadedLanes = 0
+    public private(set) var count = 0
     private var drain = DrainEstimate()
     /// Not let in because they would have been late.
     public private(set) var lateTotal: UInt64 = 0
@@ -84,9 +93,8 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
 
     // MARK: Looks
 
-    public var count: Int { slotByID.count }
-    public var isEmpty: Bool { slotByID.isEmpty }
-    public func contains(_ id: ID) -> Bool { slotByID[id] != nil }
+    public var isEmpty: Bool { count == 0 }
+    public func contains(_ id: ID) -> Bool { slot(of: id, slotByID.hash(of: id)) != nil }
 
     /// In some flow the newest are served first.
     public var isOverloaded: Bool { overloadedLanes > 0 }
@@ -112,32 +120,39 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     public mutating func push(
         _ element: Element, id: ID, flow: Flow, deadline: UInt64 = .max, serviceNanoseconds: UInt64 = 0, now: UInt64
     ) -> Admission {
-        guard slotByID[id] == nil else { return .queued }
-        let known = laneByFlow[flow]
+        let hash = slotByID.hash(of: id)
+        guard slot(of: id, hash) == nil else { return .queued }
+        let known = lane(of: flow)
         let own = known.map { lanes[$0].count } ?? 0
-        guard hasRoom(for: flow, own: own, isNew: known == nil) else { return .full }
-        let wait = estimatedWait(of: flow, own: own, isNew: known == nil, now: now)
+        guard hasRoom(for: flow, own: own, isNew: own == 0) else { return .full }
+        let wait = estimatedWait(of: flow, own: own, isNew: own == 0, now: now)
         guard saturatingSum(saturatingSum(now, wait), serviceNanoseconds) <= deadline || isEmpty else {
             lateTotal += 1
             return .late
         }
         if isEmpty { drain.began() }
-        let lane = known ?? insertLane(flow)
-        let index = takeSlot()
-        slots[index] = Slot(
-            id: id, element: element, flow: lane, since: now,
-            end: min(deadline, saturatingSum(now, acquireTimeoutNanoseconds)), previous: lanes[lane].tail, next: -1,
-            older: newest, newer: -1)
-        let previous = lanes.withUnsafeMutableBufferPointer { lanes in
+        let lane = known ?? remember(flow)
+        if own == 0 { insertLane(lane, flow) }
+        let end = min(deadline, saturatingSum(now, acquireTimeoutNanoseconds))
+        if freeSlot < 0 { addSlot() }
+        let index = freeSlot
+        let previous = lanes.withPlaces { lanes in
             defer { lanes[lane].tail = index }
             if lanes[lane].tail < 0 { lanes[lane].head = index }
             lanes[lane].count += 1
             return lanes[lane].tail
         }
-        if previous >= 0 { slots[previous].next = index }
-        if newest < 0 { oldest = index } else { slots[newest].newer = index }
+        slots.withPlaces { slots in
+            freeSlot = slots[index].next
+            slots[index] = Slot(
+                entry: Entry(id: id, element: element), lane: lane, since: now, end: end, previous: previous,
+                next: -1, older: newest, newer: -1)
+            if previous >= 0 { slots[previous].next = index }
+            if newest < 0 { oldest = index } else { slots[newest].newer = index }
+        }
         newest = index
-        slotByID[id] = index
+        slotByID.insert(index, hash: hash)
+        count += 1
         return .queued
     }
 
@@ -154,7 +169,7 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     private mutating func pop(_ lane: Int, _ now: UInt64, _ fits: (Element) -> Bool) -> Element? {
         judge(lane, now)
         let index = lanes[lane].isOverloaded ? lanes[lane].tail : lanes[lane].head
-        guard let element = slots[index].element, fits(element) else { return nil }
+        guard let element = slots[index].entry?.element, fits(element) else { return nil }
         charge(lane)
         drain.departed(now: now)
         remove(at: index)
@@ -169,35 +184,37 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     /// Takes the element with this identity, wherever it stands.
     @discardableResult
     public mutating func remove(_ id: ID) -> Element? {
-        guard let index = slotByID[id] else { return nil }
-        let element = slots[index].element
+        slot(of: id, slotByID.hash(of: id)).flatMap { take($0) }
+    }
+
+    private mutating func take(_ index: Int) -> Element? {
+        let element = slots[index].entry?.element
         remove(at: index)
         return element
     }
 
     private mutating func remove(at index: Int) {
-        let (lane, older, newer) = (slots[index].flow, slots[index].older, slots[index].newer)
-        if let id = slots[index].id { slotByID.removeValue(forKey: id) }
-        if older < 0 { oldest = newer }
-        if newer < 0 { newest = older }
+        slotByID.remove(index)
+        count -= 1
         // At once: what an array asks at every change, whether it is shared, was a good part of a request's way through the queue.
-        let isLast = slots.withUnsafeMutableBufferPointer { slots in
+        let (lane, previous, next) = slots.withPlaces { slots in
             let (previous, next) = (slots[index].previous, slots[index].next)
-            if older >= 0 { slots[older].newer = newer }
-            if newer >= 0 { slots[newer].older = older }
+            let (older, newer) = (slots[index].older, slots[index].newer)
+            if older < 0 { oldest = newer } else { slots[older].newer = newer }
+            if newer < 0 { newest = older } else { slots[newer].older = older }
             if previous >= 0 { slots[previous].next = next }
             if next >= 0 { slots[next].previous = previous }
-            slots[index].id = nil
-            slots[index].element = nil
+            slots[index].entry = nil
             slots[index].next = freeSlot
-            return lanes.withUnsafeMutableBufferPointer { lanes in
-                if previous < 0 { lanes[lane].head = next }
-                if next < 0 { lanes[lane].tail = previous }
-                lanes[lane].count -= 1
-                return lanes[lane].count == 0
-            }
+            return (slots[index].lane, previous, next)
         }
         freeSlot = index
+        let isLast = lanes.withPlaces { lanes in
+            if previous < 0 { lanes[lane].head = next }
+            if next < 0 { lanes[lane].tail = previous }
+            lanes[lane].count -= 1
+            return lanes[lane].count == 0
+        }
         if isLast { removeLane(lane) }
     }
 
@@ -208,7 +225,7 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     }
 
     /// Takes the one that has waited longest, of whatever flow.
-    public mutating func popOldest() -> Element? { oldest < 0 ? nil : slots[oldest].id.flatMap { remove($0) } }
+    public mutating func popOldest() -> Element? { oldest < 0 ? nil : take(oldest) }
 
     /// Takes everything, in the order of arrival.
     public mutating func removeAll() -> [Element] {
@@ -263,13 +280,13 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
 
     // MARK: Tables
 
-    private mutating func takeSlot() -> Int {
-        guard freeSlot >= 0 else {
-            slots.append(Slot())
-            return slots.count - 1
-        }
-        defer { freeSlot = slots[freeSlot].next }
-        return freeSlot
+    @inline(__always)
+    private func slot(of id: ID, _ hash: UInt32) -> Int? { slotByID.find(hash) { slots[$0].entry?.id == id } }
+
+    @inline(never)
+    private mutating func addSlot() {
+        freeSlot = slots.count
+        slots.append(Slot())
     }
 }
 
