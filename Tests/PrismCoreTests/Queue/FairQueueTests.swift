@@ -235,6 +235,17 @@ import Testing
         #expect(queue.pop(2, at: 151) == [21, 22])
     }
 
+    @Test("what a flow's requests have waited before it had none is no overload when it comes back")
+    func comesBack() {
+        var queue = Queue()
+        for id in 1...2 { queue.push(id, timeout: 100) }
+        #expect(queue.pop(50) == 1)
+        #expect(queue.pop(60) == 2)
+        for id in 3...5 { queue.push(id, timeout: 100, at: 300) }
+        #expect(queue.pop(326) == 3)
+        #expect(!queue.queue.isOverloaded)
+    }
+
     @Test("patient requests keep their order through a long queue")
     func patience() {
         var queue = Queue()
