@@ -236,9 +236,12 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     }
 
     // MARK: Admission
+    //
+    // Inlined: for a call that only reads, the compiler copies the whole queue's fields first.
 
     /// The first half is whoever's comes first; of the other half each flow has a part by its weight, and one that is alone
     /// leaves a sixteenth of the queue to those that come.
+    @inline(__always)
     private func hasRoom(for flow: Flow, own: Int, isNew: Bool) -> Bool {
         guard count < requestsMax else { return false }
         let half = requestsMax / 2
@@ -250,6 +253,7 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     }
 
     /// Until the flow's share of the departures has served those before it, but no longer than until all are served.
+    @inline(__always)
     private func estimatedWait(of flow: Flow, own: Int, isNew: Bool, now: UInt64) -> UInt64 {
         guard !isEmpty, let gap = drain.gapNanoseconds(now: now) else { return 0 }
         let weight = Int(flow.weight)
