@@ -64,7 +64,8 @@ final class Shard: ReactorHandler, @unchecked Sendable {
         reactor = try Reactor()
         completions = CompletionMailbox(reactor: reactor, bytesMax: max(settings.bufferedBytesMax, 64 << 20))
         multiplexer = Multiplexer(settings: settings, reactor: UInt8(truncatingIfNeeded: number))
-        localAnswers = LocalAnswers(multiplexer: multiplexer, mailbox: completions)
+        let mailbox = completions
+        localAnswers = LocalAnswers(multiplexer: multiplexer) { mailbox.deliver($0, body: $1) }
     }
 
     deinit { readBuffer.deallocate() }

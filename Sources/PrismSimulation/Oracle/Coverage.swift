@@ -18,7 +18,7 @@ public enum CoveragePoint: Int, Sendable, CaseIterable {
     case cancelLost, cancelMissed, cancelHitFence, standbyWaitCancelled
     case lostInCommit, sessionTerminated, connectionFrozen, serverCrashed
     case nativeHung, classicHung, nativeUnread, classicUnread, nativeTransactionCut, classicTransactionCut
-    case cutByCancelling, stoppedWithUnflushed, notice, connectedWhileEnding, lateCompletion, outcomeUnknown
+    case cutByCancelling, stoppedWithUnflushed, notice, connectedWhileEnding, lateCompletion, outcomeUnknown, toldInTurn
 }
 
 /// How many runs saw each point.

@@ -20,7 +20,10 @@ final class PostgreSQLBackend {
     var now: UInt64 = 0 { didSet { server.now = now } }
     var tickets: [RequestReference: Ticket] = [:]
     /// Completions that the session has not been told yet.
-    var mailbox: [(Completion, [UInt8])] = []
+    private var mailbox: [(Completion, [UInt8])] = []
+    private let answers: LocalAnswers
+    /// The session has been told in the backend's own turn.
+    var told: (Completion, _ bodyBytes: Int) -> Void = { _, _ in }
     /// When the engine wants to be called again at the latest.
     private(set) var nextDeadline: UInt64 = 0
     private(set) var isStopped = false
@@ -38,8 +41,8 @@ final class PostgreSQLBackend {
     }
 
     init(
-        number: Int, behaviour: ServerBehaviour, ledger: Ledger, random: SeededGenerator, sabotage: Sabotage?,
-        start: UInt64
+        number: Int, behaviour: ServerBehaviour, multiplexer: Multiplexer, ledger: Ledger, random: SeededGenerator,
+        sabotage: Sabotage?, start: UInt64
     ) {
         self.number = number
         self.ledger = ledger
@@ -47,6 +50,7 @@ final class PostgreSQLBackend {
         let server = ModelServer(
             behaviour: behaviour, ledger: ledger, random: random, sabotage: sabotage, start: start)
         let sink = Sink()
+        answers = LocalAnswers(multiplexer: multiplexer) { sink.backend?.mailbox.append(($0, Array($1))) }
         self.server = server
         engine = PostgreSQLEngine(settings: behaviour.settings, port: server) { completion, body in
             sink.backend?.completed(completion, Array(body))
@@ -85,13 +89,25 @@ final class PostgreSQLBackend {
 
     // MARK: the loop
 
-    var hasArrivals: Bool { !isStopped && server.hasArrivals }
+    var hasWork: Bool { !mailbox.isEmpty || (!isStopped && server.hasArrivals) }
 
-    func deliver() { if !isStopped { server.deliver() } }
+    func deliver() {
+        guard !isStopped else { return }
+        answers.duringTurn(now) { server.deliver() }
+    }
+
+    func takeCompletions() -> [(Completion, [UInt8])] {
+        answers.mailboxIsDrained()
+        defer { mailbox = [] }
+        return mailbox
+    }
+
+    /// How many the session has been told in turns since the last call.
+    func takeToldCount() -> Int { answers.takeCount() }
 
     func advance() {
         guard !isStopped else { return }
-        nextDeadline = engine.advance(to: now)
+        nextDeadline = answers.duringTurn(now) { engine.advance(to: now) }
         guard isEnding, !hasRested else { return }
         let snapshot = engine.snapshot
         hasRested = snapshot.leased == 0 && snapshot.waiting == 0
@@ -108,7 +124,11 @@ final class PostgreSQLBackend {
             if ticket.serial > 0 { ledger.requests[ticket.serial - 1].wasAnsweredByBackend = true }
         }
         cover(completion)
-        mailbox.append((completion, body))
+        say(completion, body)
+    }
+
+    private func say(_ completion: Completion, _ body: [UInt8]) {
+        if body.withUnsafeBytes({ answers.deliver(completion, body: $0) }) { told(completion, body.count) }
     }
 
     private func cover(_ completion: Completion) {
@@ -139,7 +159,7 @@ final class PostgreSQLBackend {
         var denial = ByteQueue()
         ResponseBody.append(Failure(.unavailable, at: .execute, "the connection was lost"), to: &denial)
         tickets[completion.reference] = nil
-        mailbox.append((completion, Array(denial.bytes)))
+        say(completion, Array(denial.bytes))
         return true
     }
 
@@ -153,8 +173,7 @@ final class PostgreSQLBackend {
     private func answer(_ reference: RequestReference, _ completion: Completion, _ body: [UInt8]) {
         _ = engine.cancel(reference, now: now)
         tickets[reference] = nil
-        mailbox.append(
-            (Completion(reference: reference, kind: .final, code: completion.code, stage: completion.stage), body))
+        say(Completion(reference: reference, kind: .final, code: completion.code, stage: completion.stage), body)
     }
 
     private func cancelNeighbour() {
@@ -179,7 +198,7 @@ final class PostgreSQLBackend {
             let ticket = tickets[reference], ticket.work.kind == .put, ticket.work.transaction == .none
         else { return }
         tickets[reference] = nil
-        mailbox.append((Completion(reference: reference, kind: .final), []))
+        say(Completion(reference: reference, kind: .final), [])
     }
 
     // MARK: the end

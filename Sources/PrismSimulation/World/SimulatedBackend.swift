@@ -86,7 +86,7 @@ enum SimulatedBackend {
     var hasWork: Bool {
         switch self {
         case .sqlite(let backend): !backend.mailbox.isEmpty
-        case .postgreSQL(let backend): !backend.mailbox.isEmpty || backend.hasArrivals
+        case .postgreSQL(let backend): backend.hasWork
         }
     }
 
@@ -104,12 +104,18 @@ enum SimulatedBackend {
     }
 
     func takeCompletions() -> [(Completion, [UInt8])] {
-        var taken: [(Completion, [UInt8])] = []
         switch self {
-        case .sqlite(let backend): swap(&taken, &backend.mailbox)
-        case .postgreSQL(let backend): swap(&taken, &backend.mailbox)
+        case .sqlite(let backend):
+            var taken: [(Completion, [UInt8])] = []
+            swap(&taken, &backend.mailbox)
+            return taken
+        case .postgreSQL(let backend): return backend.takeCompletions()
         }
-        return taken
+    }
+
+    /// How many the session has been told in the backend's own turns since the last call.
+    func takeToldCount() -> Int {
+        if case .postgreSQL(let backend) = self { backend.takeToldCount() } else { 0 }
     }
 
     // MARK: looks

@@ -4,6 +4,7 @@ import PrismWire
 /// The shell of a run: does with simulated sockets what `Shard` does with real ones, and decides as little.
 extension Simulation {
     static let readsPerTickMax = 4
+    static let roundsPerTickMax = 3
 
     func tick() {
         for backend in backends { backend.deliver() }
@@ -21,11 +22,27 @@ extension Simulation {
         endOfTick()
     }
 
-    func deliverCompletions() {
+    /// What the session is told in a backend's own turn: it is in the multiplexer then, and its actions wait.
+    func hearTurns() {
+        for case .postgreSQL(let backend) in backends {
+            backend.told = { [unowned self, unowned backend] completion, bodyBytes in
+                ledger.coverage.saw(.toldInTurn)
+                if completion.kind == .part {
+                    uncredited(completion.reference, bodyBytes, .postgreSQL(backend))
+                }
+            }
+        }
+    }
+
+    /// - Returns: how many there were.
+    @discardableResult
+    func deliverCompletions() -> Int {
+        var count = 0
         for backend in backends {
             while true {
                 let batch = backend.takeCompletions()
                 if batch.isEmpty { break }
+                count += batch.count
                 for (completion, body) in batch {
                     if completion.kind == .part { uncredited(completion.reference, body.count, backend) }
                     let late = multiplexer.metrics.lateCompletions
@@ -35,6 +52,7 @@ extension Simulation {
                 }
             }
         }
+        return count
     }
 
     /// A stream may be ahead of its client by the window and the part that passes it, never by more.
@@ -50,6 +68,26 @@ extension Simulation {
     private func endOfTick() {
         multiplexer.advance(to: sabotage == .earlyDeadline ? now + 20_000_000 : now)
         perform()
+        settle()
+        observeAll()
+        if multiplexer.framesAwaitingRoom > 0 { ledger.coverage.saw(.frameAwaitedRoom) }
+        if let problem = multiplexer.accountingProblem() { ledger.violation(now, problem) }
+        for backend in backends { _ = backend.takeToldCount() }
+        for backend in backends { backend.advance() }
+        // As a shard does: they may have answered, and are asked again about what follows from it.
+        for _ in 0..<Self.roundsPerTickMax {
+            let told = backends.reduce(0) { $0 + $1.takeToldCount() }
+            guard told + deliverCompletions() > 0 else { break }
+            perform()
+            settle()
+            observeAll()
+            for backend in backends { backend.advance() }
+        }
+        guard machine.state > .serving, sabotage != .stuckDrain || machine.state < .draining else { return }
+        while machine.state < .stopped, machine.advance(now: now, activity: multiplexer.activity) { announce() }
+    }
+
+    private func settle() {
         for _ in 0..<3 {
             multiplexer.settle(now: now)
             perform()
@@ -57,12 +95,6 @@ extension Simulation {
         }
         multiplexer.settle(now: now)
         perform()
-        observeAll()
-        if multiplexer.framesAwaitingRoom > 0 { ledger.coverage.saw(.frameAwaitedRoom) }
-        if let problem = multiplexer.accountingProblem() { ledger.violation(now, problem) }
-        for backend in backends { backend.advance() }
-        guard machine.state > .serving, sabotage != .stuckDrain || machine.state < .draining else { return }
-        while machine.state < .stopped, machine.advance(now: now, activity: multiplexer.activity) { announce() }
     }
 
     private func announce() {

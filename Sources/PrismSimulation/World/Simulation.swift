@@ -48,7 +48,8 @@ public final class Simulation {
         self.scenario = scenario
         self.ledger = ledger
         ledger.connections = Array(repeating: Ledger.ConnectionRecord(), count: scenario.clients.count)
-        multiplexer = Multiplexer(settings: scenario.settings)
+        let multiplexer = Multiplexer(settings: scenario.settings)
+        self.multiplexer = multiplexer
         machine = DrainMachine(settings: scenario.drain)
         backends = scenario.backends.enumerated().map { number, plan in
             switch plan {
@@ -61,8 +62,8 @@ public final class Simulation {
             case .postgreSQL(let behaviour):
                 .postgreSQL(
                     PostgreSQLBackend(
-                        number: number, behaviour: behaviour, ledger: ledger, random: random.fork(),
-                        sabotage: sabotage, start: Scenario.start))
+                        number: number, behaviour: behaviour, multiplexer: multiplexer, ledger: ledger,
+                        random: random.fork(), sabotage: sabotage, start: Scenario.start))
             }
         }
         clients = scenario.clients.enumerated().map { number, profile in
@@ -98,6 +99,7 @@ public final class Simulation {
     }
 
     private func run() {
+        hearTurns()
         for client in clients { schedule(client, at: now + client.profile.startNanoseconds) }
         for signal in scenario.signals { events.add(.signal(signal.event), at: now + signal.time) }
         collectSteps()
@@ -126,7 +128,7 @@ public final class Simulation {
     private var serverWakesAt: UInt64 {
         let hasWork =
             !pendingSignals.isEmpty || (isListening && !backlog.isEmpty) || !toFlush.isEmpty
-            || backends.contains { $0.hasWork }
+            || backends.contains { $0.hasWork } || multiplexer.hasActions
             || clients.contains { client in
                 client.reference != nil
                     && (client.socket.isReadable || client.socket.isWritable || client.socket.clientIsGone)
