@@ -1,4 +1,4 @@
-internal import PrismWire
+public import PrismWire
 
 /// One request's message, copied out of the read buffer because it crosses to another thread. Immutable; copies share the bytes.
 ///
@@ -25,13 +25,15 @@ public struct FrameBox: @unchecked Sendable {
         self.init(count: bytes.count, queryBytes: 0, operation: nil) { $0.copyMemory(from: bytes) }
     }
 
-    /// - Parameter request: as it was decoded from `frame`.
-    init(_ frame: UnsafeRawBufferPointer, _ request: RequestMessage) {
+    /// - Parameters:
+    ///   - request: as it was decoded from `frame`.
+    ///   - keepsQuery: also what it was decoded to, if it is a plain query.
+    public init(_ frame: UnsafeRawBufferPointer, _ request: RequestMessage, keepsQuery: Bool) {
         var range: Range<Int>?
         if let operation = request.operation, let start = operation.baseAddress, let first = frame.baseAddress {
             range = start - first..<start - first + operation.count
         }
-        let size = KeptQuery.size(of: request)
+        let size = keepsQuery ? KeptQuery.size(of: request) : 0
         self.init(count: frame.count, queryBytes: size, operation: range) { $0.copyMemory(from: frame) }
         if size > 0 {
             storage.withUnsafeMutablePointerToElements {

@@ -21,7 +21,8 @@ extension Multiplexer {
             // Its room was for the names, not for the texts.
             if bytes > frame.count { hasFrameRoom = false }
             let slot = try accepted(index, request, kind, transaction, named, bytes, now)
-            let message = named == nil ? FrameBox(frame, request) : FrameBox(packing: request)
+            let message =
+                named == nil ? FrameBox(frame, request, keepsQuery: mayShare(slot)) : FrameBox(packing: request)
             if let transaction = slot.transaction < 0 ? nil : Int(slot.transaction) {
                 start(slot, of: index, in: transaction, message, now)
             } else {
@@ -30,6 +31,11 @@ extension Multiplexer {
         } catch {
             refuse(index, request, transaction, error, frame, now)
         }
+    }
+
+    /// Whether its backend may put it into a batch with others.
+    private func mayShare(_ slot: borrowing RequestSlot) -> Bool {
+        slot.isReadOnly && slot.transaction < 0 && settings.backends[Int(slot.backend)].kind == .postgreSQL
     }
 
     /// Every rule that needs more than the request itself.

@@ -102,11 +102,13 @@ public struct Metrics: Sendable {
     public mutating func merge(_ other: Metrics) {
         // Label indices differ between reactors: translate by name.
         let labels = other.clientLabels.map { clientLabel($0) }
+        var all = requests
         for (key, value) in other.requests {
             var translated = key
             translated.client = labels[Int(key.client)]
-            requests[translated, default: 0] += value
+            all[translated, default: 0] += value
         }
+        requests = all
         for index in requestDuration.indices {
             requestDuration[index].merge(other.requestDuration[index])
             queueDuration[index].merge(other.queueDuration[index])

@@ -119,6 +119,8 @@ final class LibpqConnection {
 
     private func noteSent(_ isSent: Int32, _ command: SentCommands.Command) {
         guard isSent == 1 else { return fail(errorMessage) }
+        // In a batch that has failed, sending would make libpq go on and forget the end of the command that has been answered.
+        assert(!isFirstComplete || health != .sound, "something is sent between an answer and its end")
         let isFirst = sent.isEmpty
         sent.append(command)
         if isFirst { beginFirst() }
@@ -152,7 +154,8 @@ final class LibpqConnection {
         _ reference: ServerConnectionReference, _ events: Events, now: UInt64
     ) -> Step {
         guard health != .unusable else { return .lost(failure ?? "") }
-        // Parses. What ends a command that has been answered libpq has already: it is not asked whether it would block.
+        // Parses. What ends a command that has been answered libpq has already, as nothing is sent in between (`noteSent`): it is
+        // not asked whether it would block.
         let isBusy = !isFirstComplete && PQisBusy(pointer) != 0
         deliverNotices(reference, events, now: now)
         guard let command = sent.first else {
@@ -264,8 +267,12 @@ final class LibpqConnection {
         let columns = columnCache.columns(of: command, result)
         let tag = tag(result)
         if let surplus = PQgetResult(pointer) {
-            PQclear(surplus)
-            return lose(reference, events, now: now, "libpq has a second result for a command")
+            // libpq looks at what comes next as well. Where that is no message, it gives the connection up; this answer stands.
+            defer { PQclear(surplus) }
+            guard PQstatus(pointer) == CONNECTION_BAD else {
+                return lose(reference, events, now: now, "libpq has a second result for a command")
+            }
+            fail(PQresultErrorMessage(surplus).map { String(cString: $0) } ?? "")
         }
         endFirst(command)
         withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: columns.columns.count) { values in

@@ -52,7 +52,7 @@ extension ModelServer {
         }
         let columns = ServerColumns([ServerColumn(name: "QUERY PLAN", type: 25)], format: .text)
         for line in line.split(separator: "\n") { sayRow(session, [Array(line.utf8)], columns) }
-        say(session, .complete(columns, "EXPLAIN"))
+        sayCompletion(session, columns, "EXPLAIN")
         say(session, .end)
     }
 
@@ -60,7 +60,7 @@ extension ModelServer {
     func askHidden(_ session: ModelSession) {
         let columns = ServerColumns([ServerColumn(name: "?column?", type: 23)], format: .text)
         if session.hidesSomething { sayRow(session, [Array("1".utf8)], columns) }
-        say(session, .complete(columns, session.hidesSomething ? "SELECT 1" : "SELECT 0"))
+        sayCompletion(session, columns, session.hidesSomething ? "SELECT 1" : "SELECT 0")
         say(session, .end)
     }
 
@@ -69,7 +69,7 @@ extension ModelServer {
         let columns = ServerColumns([ServerColumn(name: "date_part", type: 701)], format: .binary)
         let seconds = Double(now - min(now, session.beganNanoseconds)) / 1e9
         sayRow(session, [Self.bytes(Int64(bitPattern: seconds.bitPattern))], columns)
-        say(session, .complete(columns, "SELECT 1"))
+        sayCompletion(session, columns, "SELECT 1")
         say(session, .end)
     }
 
@@ -87,9 +87,16 @@ extension ModelServer {
 
     /// A row of the command that is being carried out.
     func sayRow(_ session: ModelSession, _ values: [[UInt8]?], _ columns: ServerColumns) {
-        var delivery = RowDelivery.oneByOne
-        if case .execute(_, _, _, let rows) = session.commands.first { delivery = rows }
-        say(session, .row(values, columns, delivery))
+        say(session, .row(values, columns, delivery(session)))
+    }
+
+    func sayCompletion(_ session: ModelSession, _ columns: ServerColumns?, _ tag: String) {
+        say(session, .complete(columns, tag, delivery(session)))
+    }
+
+    /// Of the rows of the command that is being carried out.
+    private func delivery(_ session: ModelSession) -> RowDelivery {
+        if case .execute(_, _, _, let rows) = session.commands.first { rows } else { .oneByOne }
     }
 
     func flush(_ session: ModelSession) {

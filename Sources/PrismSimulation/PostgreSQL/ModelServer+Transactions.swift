@@ -106,7 +106,7 @@ extension ModelServer {
     }
 
     private func done(_ session: ModelSession, _ tag: String) {
-        say(session, .complete(nil, tag))
+        sayCompletion(session, nil, tag)
         say(session, .end)
     }
 
@@ -159,7 +159,7 @@ extension ModelServer {
             ServerColumns(row.map { _ in ServerColumn(name: "c", type: 17) }, format: .binary)
         }
         if let row, let columns { sayRow(session, row, columns) }
-        say(session, .complete(columns, tag))
+        sayCompletion(session, columns, tag)
         say(session, .end)
     }
 }

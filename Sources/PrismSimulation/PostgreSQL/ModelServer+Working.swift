@@ -128,7 +128,7 @@ extension ModelServer {
             if random.chance(behaviour.prepareFailsChance) { return fail(session, "55P03", "lock not available") }
         }
         session.prepared[name] = statement
-        say(session, .complete(nil, ""))
+        sayCompletion(session, nil, "")
         say(session, .end)
     }
 
@@ -154,7 +154,7 @@ extension ModelServer {
         }
         if let own = statement.own { return answer(own, mark.serial, values, session) }
         guard statement.returnsRows else {
-            say(session, .complete(nil, Self.tag(statement, rows: 1)))
+            sayCompletion(session, nil, Self.tag(statement, rows: 1))
             return say(session, .end)
         }
         let request = ledger.request(mark.serial)
@@ -198,7 +198,7 @@ extension ModelServer {
         guard case .execute(let name, _, _, _) = session.commands[0], let statement = session.prepared[name] else {
             return
         }
-        say(session, .complete(columns, Self.tag(statement, rows: session.rowNumber)))
+        sayCompletion(session, columns, Self.tag(statement, rows: session.rowNumber))
         say(session, .end)
     }
 

@@ -202,7 +202,7 @@ final class ModelServer: PostgreSQLPort {
             ledger.coverage.saw(.gatheredTooMuch)
             orphan(session)
             engine.lost(connection, "more came than was to be gathered", now: now)
-        case .complete(let columns?, let tag) where session.gathered.count <= 1 && session.isEndNext:
+        case .complete(let columns?, let tag, .together) where session.gathered.count <= 1 && session.isEndNext:
             // What is behind it has come with it.
             session.outbox.removeFirst()
             heardCompletion(connection)
@@ -212,7 +212,7 @@ final class ModelServer: PostgreSQLPort {
                 tell(.whole(values: row == nil ? nil : values, columns: columns, tag: CommandTag(tag)))
             }
             ledger.coverage.saw(.answeredWhole)
-        case .complete(let columns, let tag):
+        case .complete(let columns, let tag, _):
             for row in session.gathered where !session.isOrphaned {
                 ledger.coverage.saw(.rowsGathered)
                 Self.withBorrowed(row.values) { tell(.row(ServerRow(columns: row.columns, values: $0))) }

@@ -25,7 +25,7 @@ final class ModelSession {
     enum Reply {
         case described(parameters: [TypeOID], columns: [ServerColumn])
         case row([[UInt8]?], ServerColumns, RowDelivery)
-        case complete(ServerColumns?, String)
+        case complete(ServerColumns?, String, RowDelivery)
         case failed(ServerError)
         case skipped
         case end

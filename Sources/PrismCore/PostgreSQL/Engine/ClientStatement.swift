@@ -50,7 +50,8 @@ struct ClientStatement {
     ///   - types: gets them; used again, so that no memory is asked for.
     /// - Returns: a name of a type whose number is to be asked for first; nil: all are known.
     func signature(_ number: (String) -> TypeOID?, into types: inout [TypeOID]) throws(Failure) -> String? {
-        if types.count != count { types = Array(repeating: 0, count: count) }
+        if types.count > count { types.removeLast(types.count - count) }
+        while types.count < count { types.append(0) }
         for (index, value) in elements(values, count).enumerated() {
             guard let value else { throw AnswerBuilder.outOfMemory }
             switch ParameterEncoder.declaredType(of: value.pointee) {

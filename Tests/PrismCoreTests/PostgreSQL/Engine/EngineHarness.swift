@@ -6,6 +6,7 @@ final class EngineHarness {
     let server = FakeServer()
     let engine: PostgreSQLEngine<FakeServer>
     private let box = Box()
+    private let arena = Arena(limitBytes: 16 << 20)
     /// The number of the next request.
     var slots = 0
 
@@ -64,7 +65,12 @@ final class EngineHarness {
         let message = Array(request.frame.dropFirst(4))
         let reference = RequestReference(reactor: 0, slot: slots, generation: 1)
         slots += 1
-        let frame = message.withUnsafeBytes { FrameBox($0) }
+        // As a multiplexer makes it, which has decoded it before.
+        arena.reset()
+        let frame = message.withUnsafeBytes { bytes in
+            RequestMessage(borrowing: bytes, in: arena).map { FrameBox(bytes, $0, keepsQuery: readOnly) }
+                ?? FrameBox(bytes)
+        }
         engine.submit(
             WorkItem(
                 reference: reference, kind: OperationKind(rawValue: UInt8(request.operation))!, isReadOnly: readOnly,
