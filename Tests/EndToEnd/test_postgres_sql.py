@@ -64,6 +64,16 @@ class PostgresSQLTests(ServerTestCase):
             with self.subTest(value=value):
                 self.assertEqual(self.db.query("select $1::text", value).scalar(), text)
 
+    def test_a_number_keeps_its_value_when_its_place_gets_another_type(self):
+        """Where it was left to the server to say which type that is, it says so anew with each preparation."""
+        self.db.query(f"create table {self.table} (a bigint, s text)")
+        self.db.query(f"insert into {self.table} values (7, '5')")
+        for type, seven in (("bigint", 7), ("float8", 7.0), ("numeric", prism.Typed("numeric", "7"))):
+            postgres.shared().sql(f"alter table {self.table} alter a type {type}", self.place.database)
+            for _ in range(3):
+                result = self.db.query(f"select * from {self.table} where a = $1 and s = $2", 7, 5, read_only=True)
+                self.assertEqual(result.rows, [(seven, "5")], type)
+
     def test_results_of_other_types_name_their_type(self):
         self.assertEqual(self.db.query("select 6::numeric, array[1, null], row(1, 'x'), '1 day'::interval, pg_sleep(0)").rows,
                          [(prism.Typed("numeric", "6"), prism.Typed("integer[]", "{1,NULL}"), prism.Typed("record", "(1,x)"),

@@ -73,7 +73,7 @@ struct ClientStatement {
         parameters.removeAll()
         for (index, value) in elements(values, count).enumerated() {
             guard let value else { throw AnswerBuilder.outOfMemory }
-            try ParameterEncoder.append(value, declared: statement.parameters[index], to: &parameters)
+            try ParameterEncoder.append(value, declared: statement.declared(index), to: &parameters)
         }
     }
 }

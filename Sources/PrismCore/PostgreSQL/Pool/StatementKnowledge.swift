@@ -30,6 +30,14 @@ public final class KnownStatement: @unchecked Sendable, Equatable {
         self.mayShare = mayShare
     }
 
+    /// The type for which a parameter's value is to be written; 0: as text. What was left to the server another connection may infer
+    /// otherwise once a table has been changed, and would read the bytes of an integer as those of something else: text means the same to
+    /// all types. But for "char", for which it cannot say every byte.
+    func declared(_ index: Int) -> TypeOID {
+        guard types.isEmpty, parameters[index] != BuiltInType.char else { return parameters[index] }
+        return BuiltInType.unspecified
+    }
+
     /// What the plan calls may be defined anew, which nobody tells: so often it is looked at again.
     static let certificateNanoseconds: UInt64 = 10_000_000_000
     /// Others do not ask while one does.
