@@ -71,6 +71,32 @@ backends:
             self.assertEqual(self.ask(client, (SQL, 2), neighbour), [expected[:2], [7]])
         self.assertGreater(self.metric(server, "requests"), shared)
 
+    def test_fewer_statements_kept_than_travel_together(self):
+        """Those behind one that fails are not prepared, and give way to each other all the same."""
+        for kept in (0, 2):
+            server = self.start(sqlite=False, config=f"""
+runtime:
+  reactors: 1
+backends:
+  - name: main
+    kind: postgresql
+    conninfo: {self.cluster.conninfo()}
+    shared_connections: 1
+    connections_min: 1
+    connections_max: 2
+    statement_cache: {kept}
+""")
+            client = self.raw(server)
+            good = [(f"select $1::bigint + {number}", 1) for number in range(40)]
+            division = "select 1 / ($1::bigint - 5)"
+            for _ in range(5):
+                self.ask(client, *good, (division, 6))
+            for _ in range(30):
+                client.send(*(raw.query(number + 1, sql, parameter, read_only=True, timeout_microseconds=GENEROUS)
+                              for number, (sql, parameter) in enumerate([(division, 5), *good, (division, 6)])))
+                answers = client.finals(len(good) + 2)
+                self.assertEqual({id: answer.failure.sqlstate for id, answer in answers.items() if answer.status}, {1: "22012"})
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -145,6 +145,29 @@ func withText<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) -> Result
         #expect(cache.cache.insertOwn(0).number == 4)
     }
 
+    @Test(
+        "what was never prepared is not to be deallocated, also if it has given way before that was known",
+        arguments: [0, 1])
+    func phantoms(capacity: Int) {
+        var cache = Cache(capacity)
+        let statements = ["a", "b", "c"].map { cache.insert($0) }
+        #expect(statements == [[1, nil], [2, 1], [3, 2]])
+        // Of one round: the first was prepared, and all behind it skipped.
+        cache.cache.preparationFailed(PreparedName(number: 2))
+        cache.cache.deallocationSkipped(PreparedName(number: 1))
+        cache.cache.preparationFailed(PreparedName(number: 3))
+        cache.cache.deallocationSkipped(PreparedName(number: 2))
+        #expect(cache.cache.takeCondemned()?.number == 1)
+        #expect(cache.cache.takeCondemned() == nil)
+        #expect(cache.find("c") == nil)
+        #expect(cache.insert("d") == [4, nil])
+        // Condemned before it was known.
+        let own = cache.cache.insertOwn(0)
+        cache.cache.removeAllOwn()
+        cache.cache.preparationFailed(own)
+        #expect(cache.cache.takeCondemned() == nil)
+    }
+
     @Test("50,000 random operations agree with a plain list in the order of use")
     func random() throws {
         for seed in 0..<25 as Range<UInt64> {

@@ -206,13 +206,13 @@ final class ServerSession<Port: PostgreSQLPort> {
             }
             expected.popFirst()
         case .failed(let error):
-            if case .prepare(let name) = head { cache.remove(name) }
+            if case .prepare(let name) = head { cache.preparationFailed(name) }
             if roundFailure == nil { roundFailure = (head, error) }
             if error.severity != .error { isRetired = true }
         case .skipped:
             switch head {
-            case .prepare(let name): cache.remove(name)
-            case .deallocate(let name): cache.condemn(name)
+            case .prepare(let name): cache.preparationFailed(name)
+            case .deallocate(let name): cache.deallocationSkipped(name)
             default: break
             }
         case .end:

@@ -15,6 +15,8 @@ public struct StatementCache: Sendable {
     /// The last statement that is not kept: it can be deallocated when the next one comes.
     private var unkept: PreparedName?
     private var condemned: [PreparedName] = []
+    /// They were not prepared and have given way to others meanwhile: what deallocates them has been sent, and is skipped as well.
+    private var phantoms: [PreparedName] = []
     private var lastNumber: UInt32 = 0
 
     public init(capacity: Int = 256) { self.capacity = max(0, capacity) }
@@ -40,7 +42,7 @@ public struct StatementCache: Sendable {
     /// A new name, under which the statement is to be prepared.
     ///
     /// - Returns: also the name of an older statement that has to give way: the caller deallocates it, in front of the
-    ///   preparation or behind it; when that is skipped or fails, it says so with `condemn`.
+    ///   preparation or behind it; when that is skipped, it says so with `deallocationSkipped`.
     public mutating func insert(
         sql: UnsafeRawBufferPointer, types: [TypeOID]
     ) -> (name: PreparedName, evicted: PreparedName?) {
@@ -55,10 +57,37 @@ public struct StatementCache: Sendable {
         return (name, evicted)
     }
 
-    /// The statement is not prepared: its preparation failed. Also for Prism's own.
-    public mutating func remove(_ name: PreparedName) {
-        if unkept == name { unkept = nil }
-        if table.removeFirst(where: { $0 == name }) == nil, let index = own.firstIndex(of: name) { own[index] = nil }
+    /// The statement is not prepared (any more). Also for Prism's own.
+    public mutating func remove(_ name: PreparedName) { _ = removeFound(name) }
+
+    /// What was sent to prepare it has failed or was skipped.
+    public mutating func preparationFailed(_ name: PreparedName) {
+        if removeFound(name) { return }
+        if let index = condemned.firstIndex(of: name) {
+            condemned.remove(at: index)
+        } else {
+            phantoms.append(name)
+        }
+    }
+
+    /// What was sent to deallocate it was skipped: it is still there, if it ever was.
+    public mutating func deallocationSkipped(_ name: PreparedName) {
+        if let index = phantoms.firstIndex(of: name) {
+            phantoms.remove(at: index)
+        } else {
+            condemn(name)
+        }
+    }
+
+    /// False: it cannot be found any more.
+    private mutating func removeFound(_ name: PreparedName) -> Bool {
+        if unkept == name {
+            unkept = nil
+        } else if table.removeFirst(where: { $0 == name }) == nil {
+            guard let index = own.firstIndex(of: name) else { return false }
+            own[index] = nil
+        }
+        return true
     }
 
     // MARK: Prism's own statements
