@@ -74,6 +74,23 @@ class PostgresSQLTests(ServerTestCase):
                 result = self.db.query(f"select * from {self.table} where a = $1 and s = $2", 7, 5, read_only=True)
                 self.assertEqual(result.rows, [(seven, "5")], type)
 
+    def test_a_column_of_another_type_is_compared_with_what_fits_it(self):
+        """What the types were is forgotten with the first error that they cause."""
+        self.db.query(f"create table {self.table} (a bigint)")
+        self.db.query(f"insert into {self.table} values (7)")
+        numeric = prism.Typed("numeric", "7")
+        for type, seven in (("bigint", 7), ("text", "7"), ("bigint", 7), ("date", None), ("numeric", numeric), ("text", "7")):
+            how = "null" if type == "date" else f"'7'::{type}"
+            postgres.shared().sql(f"alter table {self.table} alter a type {type} using {how}", self.place.database)
+            for read_only in (False, True):
+                sql = f"select * from {self.table} where a = $1"
+                try:
+                    self.db.query(sql, 7, read_only=read_only)
+                except (prism.InvalidArgument, prism.OutOfRange):
+                    pass
+                if seven is not None:
+                    self.assertEqual(self.db.query(sql, 7, read_only=read_only).rows, [(seven,)], type)
+
     def test_results_of_other_types_name_their_type(self):
         self.assertEqual(self.db.query("select 6::numeric, array[1, null], row(1, 'x'), '1 day'::interval, pg_sleep(0)").rows,
                          [(prism.Typed("numeric", "6"), prism.Typed("integer[]", "{1,NULL}"), prism.Typed("record", "(1,x)"),

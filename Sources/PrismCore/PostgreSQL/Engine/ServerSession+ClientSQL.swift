@@ -220,11 +220,13 @@ extension ServerSession {
     }
 
     /// What is known of a statement has proved stale.
-    func forget(_ unit: Int, _ job: Job, _ request: RequestMessage, isPrepared: Bool) {
+    /// - Parameter onlyInferred: only where its types were left to the server.
+    func forget(_ unit: Int, _ job: Job, _ request: RequestMessage, isPrepared: Bool, onlyInferred: Bool = false) {
         guard job.item.kind == .query || job.item.kind == .batch else { return cache.removeAllOwn() }
         guard let client = try? ClientStatement(unit, of: request) else { return }
         guard let types = try? signature(client, job, mayAsk: false) else { return }
         if let known = context.knowledge.find(sql: client.sql, signature: types) {
+            if onlyInferred, !known.types.isEmpty || known.parameters.isEmpty { return }
             if let name = cache.find(sql: client.sql, types: known.types) {
                 if isPrepared { cache.condemn(name) } else { cache.remove(name) }
             }

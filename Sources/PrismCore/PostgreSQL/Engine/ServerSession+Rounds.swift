@@ -243,6 +243,18 @@ extension ServerSession {
             }
             if case .deallocate = purpose { isStale = true }
         }
+        // The next request asks anew what types it takes.
+        if SQLStateMapping.isOfTypes(error) {
+            switch purpose {
+            case .unit(let unit): forget(unit, job, request, isPrepared: true)
+            case .prepare where job.item.kind == .query: forget(0, job, request, isPrepared: false)
+            default: break
+            }
+        }
+        // A value is read as what its place was before the server looks whether it still is.
+        if SQLStateMapping.isUnreadableValue(error), case .unit(let unit) = purpose {
+            forget(unit, job, request, isPrepared: true, onlyInferred: true)
+        }
         if case .typeNumber = purpose, let unknown = unknownType(error) { throw unknown }
         if job.mayRestart, SQLStateMapping.isMissingType(error), namesTypes(request) {
             context.types.forgetAll()

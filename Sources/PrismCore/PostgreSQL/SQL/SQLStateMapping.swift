@@ -45,6 +45,16 @@ public enum SQLStateMapping {
                     || error.message == "cached plan must not change result type")
     }
 
+    /// Types do not fit: of a statement that ran before, because a column has got another type since.
+    public static func isOfTypes(_ error: ServerError) -> Bool {
+        error.severity == .error && ["42883", "42804", "42725", "42846"].contains(error.sqlState)
+    }
+
+    /// A value is none of the type that its place has, or had when its statement was prepared.
+    public static func isUnreadableValue(_ error: ServerError) -> Bool {
+        error.severity == .error && ["22P02", "22P03", "22003", "22007"].contains(error.sqlState)
+    }
+
     /// A type is not there any more under the number that it had. The second text is never translated.
     public static func isMissingType(_ error: ServerError) -> Bool {
         error.severity == .error
