@@ -33,7 +33,7 @@ import Testing
         as place: ResultWriter.Place = .response
     ) -> [UInt8] {
         var output = ByteQueue()
-        let columns = columns.map { Array($0.bytes) } ?? []
+        let columns = columns.map { $0.fields.withBytes { Array($0) } } ?? []
         let word = Array((tag?.word ?? "").utf8)
         columns.withUnsafeBytes { columns in
             word.withUnsafeBytes { word in
@@ -157,9 +157,9 @@ import Testing
         let known = ServerColumns([ServerColumn(name: "a", type: 25)], format: .text)
         #expect(ResultColumns.of(known, types: types) === ResultColumns.of(known, types: types))
         let other = ServerColumns([ServerColumn(name: "a", type: 16_400)], format: .text)
-        let before = Array(ResultColumns.of(other, types: types).bytes)
+        let before = ResultColumns.of(other, types: types).fields.withBytes { Array($0) }
         types.learn(16_400, name: "mood")
-        #expect(Array(ResultColumns.of(other, types: types).bytes) != before)
+        #expect(ResultColumns.of(other, types: types).fields.withBytes { Array($0) } != before)
     }
 
     @Test(

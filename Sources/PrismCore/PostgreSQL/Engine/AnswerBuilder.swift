@@ -95,19 +95,17 @@ final class AnswerBuilder {
 
     private func writtenBytes(in place: ResultWriter.Place, _ columns: ResultColumns?, _ tag: CommandTag?) -> Int {
         rows.writtenBytes(
-            in: place, columns: columns?.bytes.count ?? 0, tag: tag?.wordBytes.count ?? 0,
+            in: place, columns: columns?.fields.count ?? 0, tag: tag?.wordBytes.count ?? 0,
             rowsAffected: tag?.rowsAffected ?? 0)
     }
 
     private func write(
         in place: ResultWriter.Place, _ columns: ResultColumns?, _ tag: CommandTag?, to output: inout ByteQueue
     ) {
-        let empty = UnsafeRawBufferPointer(start: nil, count: 0)
-        withExtendedLifetime(columns) {
-            withExtendedLifetime(tag) {
+        (columns ?? ResultColumns.none).fields.withBytes { columns in
+            (tag ?? CommandTag.empty).wordBytes.withBytes { word in
                 rows.write(
-                    in: place, columns: columns?.bytes ?? empty, tag: tag?.wordBytes ?? empty,
-                    rowsAffected: tag?.rowsAffected ?? 0, to: &output)
+                    in: place, columns: columns, tag: word, rowsAffected: tag?.rowsAffected ?? 0, to: &output)
             }
         }
     }

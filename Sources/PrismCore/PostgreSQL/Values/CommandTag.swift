@@ -4,8 +4,8 @@ public final class CommandTag: Equatable, @unchecked Sendable {
     /// As the server says it.
     public let text: String
     public let word: String
-    /// Its UTF-8; never changed, and valid as long as this.
-    let wordBytes: UnsafeRawBufferPointer
+    /// Its UTF-8.
+    let wordBytes: KeptBytes
     /// Of INSERT, UPDATE, DELETE and MERGE; 0 for all others, whose number counts what they returned.
     public let rowsAffected: UInt64
 
@@ -21,12 +21,8 @@ public final class CommandTag: Equatable, @unchecked Sendable {
             let word = String(decoding: bytes[..<end], as: UTF8.self)
             return (word, Self.changes(bytes[..<end], word) ? Self.number(atTheEndOf: bytes) : 0)
         }
-        let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: word.utf8.count, alignment: 1)
-        kept.copyBytes(from: word.utf8)
-        wordBytes = UnsafeRawBufferPointer(kept)
+        wordBytes = KeptBytes(word.utf8)
     }
-
-    deinit { wordBytes.deallocate() }
 
     public static func == (first: CommandTag, second: CommandTag) -> Bool { first.text == second.text }
 

@@ -12,8 +12,8 @@ public final class ResultColumns: @unchecked Sendable {
 
     let columns: [Column]
     let format: ValueFormat
-    /// As fields of a `QueryResult`; never changed, and valid as long as this.
-    public let bytes: UnsafeRawBufferPointer
+    /// As fields of a `QueryResult`.
+    let fields: KeptBytes
 
     /// - Parameter types: should know the types of all columns (`KnownTypes.unknown`); one that it does not know is named by its
     ///   number.
@@ -36,12 +36,8 @@ public final class ResultColumns: @unchecked Sendable {
                 }
             }
         }
-        let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: fields.count, alignment: 1)
-        kept.copyMemory(from: fields.bytes)
-        bytes = UnsafeRawBufferPointer(kept)
+        self.fields = KeptBytes(fields.bytes)
     }
-
-    deinit { bytes.deallocate() }
 }
 
 extension ResultWriter {
