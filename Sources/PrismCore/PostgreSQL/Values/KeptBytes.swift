@@ -1,5 +1,5 @@
 /// Bytes that never change, in memory of their own; lent for the length of a call, so that nobody holds them longer than their owner.
-struct KeptBytes: ~Copyable, @unchecked Sendable {
+public struct KeptBytes: ~Copyable, @unchecked Sendable {
     private let bytes: UnsafeRawBufferPointer
 
     /// - Parameter source: copied.
@@ -11,9 +11,9 @@ struct KeptBytes: ~Copyable, @unchecked Sendable {
 
     deinit { bytes.deallocate() }
 
-    var count: Int { bytes.count }
+    public var count: Int { bytes.count }
 
     /// - Parameter body: must not keep what it is lent.
     @inline(__always)
-    borrowing func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { body(bytes) }
+    public borrowing func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { body(bytes) }
 }

@@ -13,7 +13,7 @@ public final class ResultColumns: @unchecked Sendable {
     let columns: [Column]
     let format: ValueFormat
     /// As fields of a `QueryResult`.
-    let fields: KeptBytes
+    public let fields: KeptBytes
 
     /// - Parameter types: should know the types of all columns (`KnownTypes.unknown`); one that it does not know is named by its
     ///   number.
