@@ -107,7 +107,7 @@ struct ServerBehaviour {
         settings.sweepRows = 10
         settings.sharedConnectionsMax = random.pick([0, 1, 2, 2])
         settings.sharedBatchMax = random.pick([1, 2, 32])
-        settings.sharedBatchMin = random.pick([1, 16])
+        settings.sharedBatchMin = random.pick([1, 2, 16])
         settings.sharedResultBytesMax = random.pick([100, 64 << 10])
         settings.sharedGuardNanoseconds = random.spread(100_000, 1_000_000_000)
         settings.seed = random.next()

@@ -65,7 +65,7 @@ enum BackendPlan {
         // While one batch is under way, the next one gathers.
         behaviour.settings.sharedConnectionsMax = random.pick([1, 1, 2])
         behaviour.settings.sharedBatchMax = random.pick([3, 32])
-        behaviour.settings.sharedBatchMin = 8
+        behaviour.settings.sharedBatchMin = random.pick([2, 8])
         behaviour.settings.sharedResultBytesMax = random.pick([1_000, 64 << 10])
         behaviour.settings.sharedGuardNanoseconds = random.spread(1_000_000, 100_000_000)
         behaviour.stepLow = random.spread(20_000, 200_000)

@@ -34,8 +34,9 @@ public struct EngineSettings: Sendable {
     public var sharedConnectionsMax = 4
     /// Requests in one batch.
     public var sharedBatchMax = 64
-    /// Where several connections are free for batches, what waits is divided among them, but not into less than this.
-    public var sharedBatchMin = 16
+    /// Of this many requests a batch is full enough: where several connections are free for batches, what waits is divided among
+    /// them, but not into less; and while such a batch is under way, a smaller one waits for it (`SharedPipelines.heldUntil`).
+    public var sharedBatchMin = 18
     /// A larger answer is made on a leased connection, bytes.
     public var sharedResultBytesMax = 64 << 10
     /// A batch that takes longer is cancelled, and its members run alone.

@@ -6,13 +6,20 @@ struct SharedPipelines {
         let reference: RequestReference
     }
 
-    enum Runner {
+    enum Runner: Equatable {
         case idle
         /// It waits in the pool.
         case acquiring
-        case running
+        /// - requests: in its batch.
+        case running(requests: Int, sinceNanoseconds: UInt64)
     }
 
+    /// What waits for a batch under way to end, so that more may go together, waits no longer than this after that batch's start.
+    static let holdNanoseconds: UInt64 = 1_000_000
+
+    private let batchMin: Int
+    /// Of those that have come since a batch set out.
+    private var earliestDeadline = UInt64.max
     var queue: FairQueue<RequestReference, Waiter>
     var runners: [Runner]
     var guardTime: GuardTime
@@ -21,10 +28,31 @@ struct SharedPipelines {
     var acquiring: Int { runners.reduce(0) { $0 + ($1 == .acquiring ? 1 : 0) } }
 
     init(_ settings: EngineSettings) {
+        batchMin = settings.sharedBatchMin
         queue = FairQueue(
             requestsMax: settings.pool.waitersMax, acquireTimeoutNanoseconds: settings.pool.acquireTimeoutNanoseconds)
         guardTime = GuardTime(leastNanoseconds: settings.sharedGuardNanoseconds)
         runners = Array(repeating: .idle, count: min(settings.sharedConnectionsMax, settings.pool.connectionsMax))
+    }
+
+    /// Until when what waits is kept back. While a full batch is under way a smaller one does not set out: soon that one ends, its
+    /// clients ask again, and all of it goes together, which costs both sides less. Nil: something may set out now.
+    func heldUntil(now: UInt64) -> UInt64? {
+        guard queue.count < batchMin else { return nil }
+        var end: UInt64 = 0
+        for case .running(let requests, let since) in runners where requests >= batchMin {
+            end = max(end, saturatingSum(since, Self.holdNanoseconds))
+        }
+        // Nobody's time runs out meanwhile, or soon after.
+        let soonest = min(earliestDeadline, queue.nextExpiryNanoseconds ?? .max)
+        return end > now && soonest > saturatingSum(end, Self.holdNanoseconds) ? end : nil
+    }
+
+    mutating func came(deadline: UInt64) { earliestDeadline = min(earliestDeadline, deadline) }
+
+    mutating func setOut(_ runner: Int, requests: Int, now: UInt64) {
+        runners[runner] = .running(requests: requests, sinceNanoseconds: now)
+        earliestDeadline = .max
     }
 
     /// Stands for a runner among those that wait for a connection; no request has it.
@@ -73,7 +101,7 @@ extension PostgreSQLEngine {
             SharedPipelines.Waiter(reference: job.reference), id: job.reference, flow: job.item.flow,
             deadline: job.item.deadlineNanoseconds, now: context.now)
         switch admission {
-        case .queued: break
+        case .queued: shared.came(deadline: job.item.deadlineNanoseconds)
         case .full: refuse(job.reference, .queueFull)
         case .late: refuse(job.reference, .late)
         }
@@ -85,6 +113,7 @@ extension PostgreSQLEngine {
         while let waiter = shared.queue.popExpired(now: context.now) { refuse(waiter.reference, .acquireTimeout) }
         // What one runner takes may all go alone: then it looks again.
         while !shared.queue.isEmpty, let runner = shared.runners.firstIndex(of: .idle) {
+            if let end = shared.heldUntil(now: context.now) { return end }
             let waiting = shared.queue.count
             shared.runners[runner] = .acquiring
             pool.acquire(SharedPipelines.reference(runner), now: context.now)
@@ -97,7 +126,6 @@ extension PostgreSQLEngine {
     /// A runner has a connection.
     func run(_ runner: Int, on session: ServerSession<Port>) {
         let settings = context.settings
-        shared.runners[runner] = .running
         var jobs: [Job] = []
         var bytes = 0
         let idle = shared.runners.reduce(1) { $0 + ($1 == .idle ? 1 : 0) }
@@ -109,8 +137,10 @@ extension PostgreSQLEngine {
             jobs.append(job)
         }
         session.startBatch(jobs, runner: runner, guardNanoseconds: shared.guardTime.nanoseconds)
+        let requests = session.batch?.members.count ?? 0
+        shared.setOut(runner, requests: requests, now: context.now)
         shared.totals.batches += session.batch == nil ? 0 : 1
-        shared.totals.requests += UInt64(session.batch?.members.count ?? 0)
+        shared.totals.requests += UInt64(requests)
     }
 
     /// A runner gets no connection.
@@ -148,8 +178,11 @@ extension PostgreSQLEngine {
     }
 
     private func enter(_ job: Job) -> Bool {
-        shared.queue.push(
+        let admission = shared.queue.push(
             SharedPipelines.Waiter(reference: job.reference), id: job.reference, flow: job.item.flow,
-            deadline: .max, now: context.now) == .queued
+            deadline: .max, now: context.now)
+        guard admission == .queued else { return false }
+        shared.came(deadline: job.item.deadlineNanoseconds)
+        return true
     }
 }
