@@ -99,9 +99,12 @@ public struct FairQueue<ID: Hashable & Sendable, Element: Sendable>: Sendable {
     /// In some flow the newest are served first.
     public var isOverloaded: Bool { overloadedLanes > 0 }
 
+    /// Since when the one has waited that has waited longest; nil: nobody waits.
+    var oldestNanoseconds: UInt64? { oldest < 0 ? nil : slots[oldest].since }
+
     /// When the one that has waited longest has waited too long; nil: nobody waits.
     public var nextExpiryNanoseconds: UInt64? {
-        oldest < 0 ? nil : saturatingSum(slots[oldest].since, acquireTimeoutNanoseconds)
+        oldestNanoseconds.map { saturatingSum($0, acquireTimeoutNanoseconds) }
     }
 
     /// When to come again after a refusal: by then half of what waits will have been served. 1 ms to 5 s.

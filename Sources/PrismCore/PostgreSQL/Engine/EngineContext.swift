@@ -40,7 +40,7 @@ final class EngineContext<Port: PostgreSQLPort> {
     func sharedStatement(_ client: ClientStatement, _ job: Job) -> KnownStatement? {
         guard !client.hasNames, isSignatureKnown(client),
             let known = knowledge.find(sql: client.sql, signature: signature), known.certificate == true,
-            known.standing.isTrusted
+            known.standing.isTrusted, !known.areTypesInDoubt
         else { return nil }
         guard known.isCertificateDue(now: now, doubtedAt) else { return known }
         known.certificateBegun(now: now)

@@ -14,11 +14,12 @@ struct SharedPipelines {
         case running(requests: Int, sinceNanoseconds: UInt64)
     }
 
-    /// What waits for a batch under way to end, so that more may go together, waits no longer than this after that batch's start.
+    /// What waits for a batch under way to end, so that more may go together, waits no longer than this, and not after that batch has
+    /// taken as long.
     static let holdNanoseconds: UInt64 = 1_000_000
 
     private let batchMin: Int
-    /// Of those that have come since a batch set out.
+    /// Of those that have come since the queue was empty: nobody who waits has less time.
     private var earliestDeadline = UInt64.max
     var queue: FairQueue<RequestReference, Waiter>
     var runners: [Runner]
@@ -41,8 +42,9 @@ struct SharedPipelines {
         guard queue.count < batchMin else { return nil }
         var end: UInt64 = 0
         for case .running(let requests, let since) in runners where requests >= batchMin {
-            end = max(end, saturatingSum(since, Self.holdNanoseconds))
+            end = max(end, since)
         }
+        end = saturatingSum(min(end, queue.oldestNanoseconds ?? .max), Self.holdNanoseconds)
         // Nobody's time runs out meanwhile, or soon after.
         let soonest = min(earliestDeadline, queue.nextExpiryNanoseconds ?? .max)
         return end > now && soonest > saturatingSum(end, Self.holdNanoseconds) ? end : nil
@@ -52,7 +54,7 @@ struct SharedPipelines {
 
     mutating func setOut(_ runner: Int, requests: Int, now: UInt64) {
         runners[runner] = .running(requests: requests, sinceNanoseconds: now)
-        earliestDeadline = .max
+        if queue.isEmpty { earliestDeadline = .max }
     }
 
     /// Stands for a runner among those that wait for a connection; no request has it.

@@ -237,6 +237,8 @@ extension ServerSession {
     }
 
     private func forgetStale(_ member: SharedBatch.Member, _ error: ServerError) {
+        // What it takes is looked at where it fails alone.
+        if SQLStateMapping.isOfTypes(error), let name = member.name { cache.condemn(name) }
         guard SQLStateMapping.isStalePlan(error) else { return }
         // Something was defined anew: what plans show as well, perhaps.
         context.doubtedAt = context.now

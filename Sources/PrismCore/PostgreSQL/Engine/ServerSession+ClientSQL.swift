@@ -36,7 +36,7 @@ extension ServerSession {
         let client = try ClientStatement(unit, of: request)
         let mayAsk = unit == job.unitsDone && job.unitsSent == job.unitsDone
         guard let signature = try signature(client, job, mayAsk: mayAsk) else { return false }
-        guard let known = context.knowledge.find(sql: client.sql, signature: signature) else {
+        guard let known = context.knowledge.find(sql: client.sql, signature: signature), !known.areTypesInDoubt else {
             if mayAsk { try learn(unit, client, signature, job, step: .declared) }
             return false
         }
@@ -59,7 +59,7 @@ extension ServerSession {
     /// The statement's name on this connection, prepared in the same round if need be.
     func prepared(_ sql: UnsafeRawBufferPointer, _ known: KnownStatement) -> PreparedName {
         if !settings.isPooled, let name = cache.find(known, sql: sql) { return name }
-        let name = insert(sql, known.types)
+        let name = insert(sql, known.parameters)
         expected.append(.prepare(name))
         port.sendPrepare(connection, name: name, sql: sql, types: known.types)
         return name
@@ -146,11 +146,20 @@ extension ServerSession {
     func learned(_ job: Job, _ request: RequestMessage) throws(Failure) {
         let client = try ClientStatement(learning.unit, of: request)
         let format: ValueFormat = ValueDecoder.supportsBinary(learning.columns) ? .binary : .text
-        context.knowledge.insert(
-            sql: client.sql, signature: learning.signature,
-            KnownStatement(
-                types: learning.types, parameters: learning.parameters, columns: learning.columns, format: format,
-                kind: learning.kind, mayShare: learning.mayShare))
+        let known = KnownStatement(
+            types: learning.types, parameters: learning.parameters, columns: learning.columns, format: format,
+            kind: learning.kind, mayShare: learning.mayShare)
+        if let before = context.knowledge.find(sql: client.sql, signature: learning.signature), before == known {
+            // How it has run goes on to count.
+            before.confirmTypes(now: context.now)
+        } else {
+            context.knowledge.insert(sql: client.sql, signature: learning.signature, known)
+        }
+        if let replaced = cache.described(
+            learning.name, sql: client.sql, as: learning.types, parameters: learning.parameters)
+        {
+            cache.condemn(replaced)
+        }
         let unnamed = context.types.unknown(among: learning.columns)
         guard unnamed.isEmpty else {
             job.stage = .namingTypes
@@ -219,15 +228,27 @@ extension ServerSession {
         }
     }
 
+    /// A statement's types may not be what they were.
+    /// - Parameter onlyInferred: only if some were left to the server.
+    func doubtTypes(_ unit: Int, _ job: Job, _ request: RequestMessage, onlyInferred: Bool) {
+        guard job.item.kind == .query || job.item.kind == .batch,
+            let client = try? ClientStatement(unit, of: request),
+            let signature = try? signature(client, job, mayAsk: false),
+            let known = context.knowledge.find(sql: client.sql, signature: signature),
+            // Not what others have learned meanwhile.
+            job.item.kind == .batch || known === job.known, known.hasInferred || !onlyInferred,
+            known.doubtTypes(now: context.now)
+        else { return }
+        if let name = cache.find(sql: client.sql, types: known.parameters) { cache.condemn(name) }
+    }
+
     /// What is known of a statement has proved stale.
-    /// - Parameter onlyInferred: only where its types were left to the server.
-    func forget(_ unit: Int, _ job: Job, _ request: RequestMessage, isPrepared: Bool, onlyInferred: Bool = false) {
+    func forget(_ unit: Int, _ job: Job, _ request: RequestMessage, isPrepared: Bool) {
         guard job.item.kind == .query || job.item.kind == .batch else { return cache.removeAllOwn() }
         guard let client = try? ClientStatement(unit, of: request) else { return }
         guard let types = try? signature(client, job, mayAsk: false) else { return }
         if let known = context.knowledge.find(sql: client.sql, signature: types) {
-            if onlyInferred, !known.types.isEmpty || known.parameters.isEmpty { return }
-            if let name = cache.find(sql: client.sql, types: known.types) {
+            if let name = cache.find(sql: client.sql, types: known.parameters) {
                 if isPrepared { cache.condemn(name) } else { cache.remove(name) }
             }
             context.knowledge.forget(sql: client.sql, signature: types)

@@ -243,17 +243,19 @@ extension ServerSession {
             }
             if case .deallocate = purpose { isStale = true }
         }
-        // The next request asks anew what types it takes.
-        if SQLStateMapping.isOfTypes(error) {
+        let isLearning = if case .learning = job.stage { true } else { false }
+        let failedUnit: Int? =
             switch purpose {
-            case .unit(let unit): forget(unit, job, request, isPrepared: true)
-            case .prepare where job.item.kind == .query: forget(0, job, request, isPrepared: false)
-            default: break
+            case .unit(let unit): unit
+            // In front of the unit that would have come next.
+            case .prepare: isLearning ? learning.unit : job.unitsDone < job.unitCount ? job.unitsDone : nil
+            case .describe: learning.unit
+            default: nil
             }
-        }
         // A value is read as what its place was before the server looks whether it still is.
-        if SQLStateMapping.isUnreadableValue(error), case .unit(let unit) = purpose {
-            forget(unit, job, request, isPrepared: true, onlyInferred: true)
+        let isUnreadable = SQLStateMapping.isUnreadableValue(error)
+        if let failedUnit, !isLearning, isUnreadable || SQLStateMapping.isOfTypes(error) {
+            doubtTypes(failedUnit, job, request, onlyInferred: isUnreadable)
         }
         if case .typeNumber = purpose, let unknown = unknownType(error) { throw unknown }
         if job.mayRestart, SQLStateMapping.isMissingType(error), namesTypes(request) {
@@ -269,11 +271,7 @@ extension ServerSession {
             isOwnTableMissing(job, error)
             ? Failure.schemaMissing(error, outcome: outcome)
             : SQLStateMapping.failure(error, at: .execute, outcome: outcome)
-        switch purpose {
-        case .unit(let unit): mapped.item = itemNumber(unit, job)
-        case .prepare, .describe: mapped.item = itemNumber(learning.unit, job)
-        default: break
-        }
+        if let failedUnit { mapped.item = itemNumber(failedUnit, job) }
         throw mapped
     }
 

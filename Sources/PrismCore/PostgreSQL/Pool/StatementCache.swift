@@ -27,6 +27,7 @@ public struct StatementCache: Sendable {
     // MARK: Clients' statements
 
     /// The statement's name, if it is prepared here. Marks it as just used.
+    /// - Parameter types: of its parameters, whoever has chosen them.
     public mutating func find(sql: UnsafeRawBufferPointer, types: [TypeOID]) -> PreparedName? {
         table.find(sql: sql, types: types)
     }
@@ -34,7 +35,7 @@ public struct StatementCache: Sendable {
     /// The same, of a statement that is known; whoever comes again soon is found without its text.
     mutating func find(_ known: KnownStatement, sql: UnsafeRawBufferPointer) -> PreparedName? {
         if let place = recent.place(of: known, changes: table.changes) { return table.use(place) }
-        guard let place = table.place(sql: sql, types: known.types) else { return nil }
+        guard let place = table.place(sql: sql, types: known.parameters) else { return nil }
         recent.keep(known, place, changes: table.changes)
         return table.use(place)
     }
@@ -55,6 +56,16 @@ public struct StatementCache: Sendable {
         var evicted = table.insert(name, sql: sql, types: types)
         if table.count > capacity { evicted = table.removeOldest() }
         return (name, evicted)
+    }
+
+    /// The server has said which types the parameters have: under these it is to be found.
+    /// - Returns: what was found under them before; the caller deallocates it.
+    mutating func described(
+        _ name: PreparedName, sql: UnsafeRawBufferPointer, as types: [TypeOID], parameters: [TypeOID]
+    ) -> PreparedName? {
+        guard types != parameters, table.find(sql: sql, types: types) == name else { return nil }
+        _ = table.remove(sql: sql, types: types)
+        return table.insert(name, sql: sql, types: parameters)
     }
 
     /// The statement is not prepared (any more). Also for Prism's own.

@@ -17,6 +17,9 @@ public final class KnownStatement: @unchecked Sendable, Equatable {
     private var askedAt: UInt64 = 0
     public internal(set) var standing = SharedStanding(isTrusted: false)
     private var shortness = Shortness()
+    /// The types may be others by now: whoever comes next asks.
+    private(set) var areTypesInDoubt = false
+    private var confirmedAt: UInt64?
 
     public init(
         types: [TypeOID], parameters: [TypeOID], columns: [ServerColumn], format: ValueFormat, kind: StatementKind,
@@ -36,6 +39,25 @@ public final class KnownStatement: @unchecked Sendable, Equatable {
     func declared(_ index: Int) -> TypeOID {
         guard types.isEmpty, parameters[index] != BuiltInType.char else { return parameters[index] }
         return BuiltInType.unspecified
+    }
+
+    /// Whether the server has chosen the type of a parameter.
+    var hasInferred: Bool { types.isEmpty ? !parameters.isEmpty : types.contains(BuiltInType.unspecified) }
+
+    /// When a doubt has proved baseless, so long there is no other: an error of types can be the statement's own each time.
+    static let confirmedNanoseconds: UInt64 = 1_000_000_000
+
+    /// An error says that the types may be others by now. False: that was looked at just now.
+    func doubtTypes(now: UInt64) -> Bool {
+        if let confirmedAt, now < saturatingSum(confirmedAt, Self.confirmedNanoseconds) { return false }
+        areTypesInDoubt = true
+        return true
+    }
+
+    /// The server says the same as before.
+    func confirmTypes(now: UInt64) {
+        areTypesInDoubt = false
+        confirmedAt = now
     }
 
     /// What the plan calls may be defined anew, which nobody tells: so often it is looked at again.

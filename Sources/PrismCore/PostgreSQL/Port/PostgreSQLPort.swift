@@ -1,6 +1,6 @@
 /// What the engine asks of its server connections. Carried out by libpq (`PrismPostgreSQL`) or by a model of a server
 /// (`PrismSimulation`). Every call is made on one thread and never blocks; answers come as calls of the engine:
-/// `connected`, `connectFailed`, `received`, `lost`, `cancelReturned`.
+/// `connected`, `connectFailed`, `received`, `lost`, `cancelReturned`, never from inside of a call of the port.
 ///
 /// A connection is always in pipeline mode. Commands are answered in the order in which they were sent, each by results and
 /// then `.end` (see `ServerResult`).

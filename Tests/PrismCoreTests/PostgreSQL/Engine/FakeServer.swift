@@ -25,6 +25,8 @@ final class FakeServer: PostgreSQLPort {
     private struct Connection {
         var commands: [Command] = []
         var prepared: [PreparedName: String] = [:]
+        /// Of them, those whose parameters have other types than their places by now.
+        var misfits: Set<PreparedName> = []
         var status = TransactionStatus.idle
         var isSkipping = false
         /// Implicit transaction of the batch: a failure ends it at the Sync.
@@ -83,6 +85,12 @@ final class FakeServer: PostgreSQLPort {
     func keepsLargeMessage(_ connection: ServerConnectionReference) -> Bool { keepsLargeMessages }
 
     // MARK: the test's side
+
+    /// A table has got a column of another type: what is prepared on any connection fits it no more.
+    func alter(to types: [TypeOID]) {
+        parameterTypes = types
+        for (connection, state) in connections { connections[connection]?.misfits = Set(state.prepared.keys) }
+    }
 
     func acceptAll() {
         let waiting = connecting
@@ -203,6 +211,9 @@ final class FakeServer: PostgreSQLPort {
             connections[connection]?.isTogether = rows != .oneByOne
             guard let sql = connections[connection]?.prepared[name] else { return fail(connection, "26000", .error) }
             if sql.hasPrefix("BEGIN") || sql == "ROLLBACK" { return control(sql, connection) }
+            if sql.contains("$"), connections[connection]?.misfits.contains(name) == true {
+                return fail(connection, "42883", .error)
+            }
             guard connections[connection]?.status != .failed else { return fail(connection, "25P02", .error) }
             perform(Self.isReset(sql) ? resetReply(sql) : reply(sql), connection)
         case .statement(let sql): control(sql, connection)

@@ -91,6 +91,15 @@ struct SharedHoldTests {
         #expect(batches(other) == 0)
     }
 
+    @Test("Nor who stays behind when a full batch sets out")
+    func staysBehind() {
+        let harness = harness(full: 0)
+        submit(3, harness)
+        submit(1, harness, deadline: harness.server.now + 1_500_000)
+        harness.advance()
+        #expect(batches(harness) == 2)
+    }
+
     @Test("Nobody waits for a batch that is being stopped")
     func stopped() {
         let harness = EngineHarness(connections: 3) {
