@@ -91,6 +91,20 @@ class PostgresSQLTests(ServerTestCase):
                 if seven is not None:
                     self.assertEqual(self.db.query(sql, 7, read_only=read_only).rows, [(seven,)], type)
 
+    def test_a_value_that_a_former_type_does_not_read_is_read_as_the_present_one(self):
+        """Also where it is no date: each type has its own words for that."""
+        sql = f"select count(*) from {self.table} where a = $1"
+        self.db.query(f"create table {self.table} (a date)")
+        self.assertEqual(self.db.query(sql, 20200101).scalar(), 0)
+        postgres.shared().sql(f"alter table {self.table} alter a type bigint using 1", self.place.database)
+        self.db.query(f"insert into {self.table} values (20269999)")
+        for _ in range(2):
+            try:
+                self.db.query(sql, 20269999)
+            except (prism.InvalidArgument, prism.OutOfRange):
+                pass
+        self.assertEqual(self.db.query(sql, 20269999).scalar(), 1)
+
     def test_results_of_other_types_name_their_type(self):
         self.assertEqual(self.db.query("select 6::numeric, array[1, null], row(1, 'x'), '1 day'::interval, pg_sleep(0)").rows,
                          [(prism.Typed("numeric", "6"), prism.Typed("integer[]", "{1,NULL}"), prism.Typed("record", "(1,x)"),

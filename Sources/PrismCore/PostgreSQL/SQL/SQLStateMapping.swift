@@ -50,9 +50,9 @@ public enum SQLStateMapping {
         error.severity == .error && ["42883", "42804", "42725", "42846"].contains(error.sqlState)
     }
 
-    /// A value is none of the type that its place has, or had when its statement was prepared.
+    /// A value is none of the type that its place has, or had when its statement was prepared: each type has its own words for that.
     public static func isUnreadableValue(_ error: ServerError) -> Bool {
-        error.severity == .error && ["22P02", "22P03", "22003", "22007"].contains(error.sqlState)
+        error.severity == .error && error.sqlState.hasPrefix("22")
     }
 
     /// A type is not there any more under the number that it had. The second text is never translated.
