@@ -56,6 +56,8 @@ public final class KnownStatement: @unchecked Sendable, Equatable {
 
     /// The server says the same as before.
     func confirmTypes(now: UInt64) {
+        // Of several that ask at the same time for the first time nobody has doubted.
+        guard areTypesInDoubt else { return }
         areTypesInDoubt = false
         confirmedAt = now
     }

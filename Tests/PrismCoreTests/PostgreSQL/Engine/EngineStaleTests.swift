@@ -170,4 +170,20 @@ struct EngineStaleTests {
         harness.tick()
         #expect(harness.takeAnswers() == ["3 OK"])
     }
+
+    @Test("A Write whose statement cannot be prepared is its own failure, whatever a Batch has asked before")
+    func write() throws {
+        let harness = EngineHarness()
+        let statements = ["select 1", "select 2"].flatMap { Pack.data(1, Pack.data(1, $0)) }
+        harness.submit(TestRequest(id: 1, operation: 33, body: statements))
+        harness.tick()
+        #expect(harness.takeAnswers() == ["0 OK"])
+        harness.server.refusesTypes = { _, _ in "42P01" }
+        let put = Pack.data(2, "k") + Pack.data(3, "v")
+        harness.submit(TestRequest(id: 2, operation: 22, body: Pack.data(1, Pack.data(1, put))))
+        harness.tick()
+        #expect(harness.takeAnswers() == ["1 FAILED_PRECONDITION execute NOT_EXECUTED"])
+        let body = try #require(harness.takeBodies().last)
+        #expect(body.withUnsafeBytes { Answer($0) }?.item == 1)
+    }
 }
