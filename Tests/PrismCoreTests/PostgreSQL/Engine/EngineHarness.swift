@@ -60,7 +60,7 @@ final class EngineHarness {
     @discardableResult
     func submit(
         _ request: TestRequest, transaction: TransactionReference = .none, readOnly: Bool = false,
-        deadline: UInt64 = .max
+        deadline: UInt64 = .max, uid: UInt32 = 1
     ) -> RequestReference {
         let message = Array(request.frame.dropFirst(4))
         let reference = RequestReference(reactor: 0, slot: slots, generation: 1)
@@ -74,7 +74,7 @@ final class EngineHarness {
         engine.submit(
             WorkItem(
                 reference: reference, kind: OperationKind(rawValue: UInt8(request.operation))!, isReadOnly: readOnly,
-                transaction: transaction, uid: 1, flow: Flow(client: ClientIdentity(uid: 1)),
+                transaction: transaction, uid: uid, flow: Flow(client: ClientIdentity(uid: uid)),
                 deadlineNanoseconds: deadline, submittedNanoseconds: server.now,
                 frame: frame))
         return reference

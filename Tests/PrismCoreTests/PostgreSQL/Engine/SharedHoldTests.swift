@@ -100,6 +100,38 @@ struct SharedHoldTests {
         #expect(batches(harness) == 2)
     }
 
+    @Test("Who is passed over by others waits no longer than a millisecond either")
+    func passedOver() {
+        let harness = EngineHarness(connections: 4) {
+            $0.sharedConnectionsMax = 3
+            $0.sharedBatchMin = 3
+            $0.sharedBatchMax = 3
+        }
+        func ask(_ count: Int, uid: UInt32) {
+            for _ in 0..<count { harness.submit(.query(1), readOnly: true, uid: uid) }
+        }
+        for _ in 0..<2 {
+            ask(1, uid: 1)
+            harness.tick()
+        }
+        ask(3, uid: 1)
+        harness.advance()
+        let start = harness.server.now
+        harness.server.clearLog()
+        harness.server.now = start + 500_000
+        ask(2, uid: 1)
+        harness.advance()
+        harness.server.now = start + 900_000
+        // One turn each: the first client's second one stays.
+        for uid: UInt32 in 2...4 { ask(1, uid: uid) }
+        harness.advance()
+        #expect(batches(harness) == 1)
+        #expect(harness.engine.advance(to: harness.server.now) == start + 1_500_000)
+        harness.server.now = start + 1_500_000
+        harness.advance()
+        #expect(batches(harness) == 2)
+    }
+
     @Test("Nobody waits for a batch that is being stopped")
     func stopped() {
         let harness = EngineHarness(connections: 3) {
